@@ -1,0 +1,1 @@
+"""Baselines and published systems, each behind the model contract."""

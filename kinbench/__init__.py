@@ -1,0 +1,1 @@
+"""A benchmark for joint kinematics from wearable IMUs."""

@@ -1,0 +1,167 @@
+"""What a plugin must provide. Structural typing: nothing to inherit, no decorator, no registry at import.
+
+An entry point of ``kinbench.adapters`` or ``kinbench.models`` names a factory that takes settings as keywords; one
+of ``kinbench.protocols`` or ``kinbench.tasks`` names the frozen value itself; one of ``kinbench.demos`` names a
+``Demo``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinbench.protocol import Fold, ProtocolCard
+from kinbench.recording import Key, Recording, TaskEntry
+from kinbench.tasks import Task
+from kinbench.windows import Batches
+
+Float32Array = NDArray[np.float32]
+
+# --- adapters --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class DatasetCard:
+    """What a dataset is, for people and for the store. Unknown is said, never guessed."""
+
+    name: str
+    title: str
+    version: str
+    description: str
+    licence: str
+    redistributable: bool
+    access: str
+    citation: str
+    url: str = ""
+    simulation: bool = False
+
+
+@dataclass(frozen=True)
+class Source:
+    """One recording that could be read: its key, its files, and how to read them.
+
+    ``load()`` returns the declared ``Recording`` or raises ``DataError``; one that raises fails alone.
+    """
+
+    key: Key
+    files: tuple[Path, ...]
+    load: Callable[[], Recording]
+
+
+@dataclass(frozen=True)
+class RawDataset:
+    """What an adapter found in a raw folder, before a signal is read."""
+
+    card: DatasetCard
+    sources: tuple[Source, ...]
+
+
+@runtime_checkable
+class Adapter(Protocol):
+    """Reads one dataset's raw folder. It declares; the engine converts.
+
+    ``find(raw)`` must be cheap and reads no signals. It raises ``UsageError`` when the folder is absent or a
+    manifest in it is wrong, ``DataError`` when the folder holds nothing this adapter knows.
+    """
+
+    card: DatasetCard
+    version: str
+
+    def find(self, raw: Path) -> RawDataset:
+        """Return what there is to convert below ``raw``."""
+        ...
+
+
+# --- models ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a model is. ``trained_on`` lists the persons (``dataset/subject``) of any pre-training."""
+
+    name: str
+    version: str
+    title: str
+    description: str
+    citation: str = ""
+    trained_on: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Model(Protocol):
+    """Estimates joint angles from windows. A fresh one is made for every fit.
+
+    ``x`` is (n, time, channel) float32 in SI units; angles are (n, time, dof) in degrees; ``train.spec`` tells the
+    channels, DoFs, rate and window. Optional: ``adapt(calibration, valid, *, seed)``, which needs ``save(dir)`` and
+    ``load(dir)``; ``parameters()`` -> int.
+    """
+
+    card: ModelCard
+
+    def fit(self, train: Batches, valid: Batches, *, seed: int) -> None:
+        """Learn from ``train``; ``valid`` may be used to stop or choose, and may be empty."""
+        ...
+
+    def predict(self, x: Float32Array) -> Float32Array:
+        """Return (n, time, dof) angles in degrees for (n, time, channel) inputs."""
+        ...
+
+
+@runtime_checkable
+class AdaptiveModel(Model, Protocol):
+    """A model that can be tuned to a person, kept on disk and taken up again."""
+
+    def adapt(self, calibration: Batches, valid: Batches, *, seed: int) -> None:
+        """Tune the fitted model to one person's labelled ``calibration``; ``valid`` may stop it."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write all that ``load`` needs into an existing, empty folder."""
+        ...
+
+    def load(self, folder: Path) -> None:
+        """Take up what ``save`` wrote; predictions must be bit-equal to before."""
+        ...
+
+
+# --- protocols and demos ---------------------------------------------------------------------------------------------
+
+
+@runtime_checkable
+class BenchmarkProtocol(Protocol):
+    """A frozen value that cuts people's time into roles. It sees the index, never a signal."""
+
+    card: ProtocolCard
+
+    def folds(self, entries: Sequence[TaskEntry], task: Task) -> Sequence[Fold]:
+        """Return the folds, in a fixed order; raises ``NotApplicable`` with the reason where there can be none.
+
+        ``entries`` are those of one dataset, or of all datasets where ``card.scope`` is ``datasets``.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class DemoPart:
+    """One raw folder the demo wrote, and the adapter selector that reads it."""
+
+    adapter: str
+    raw: Path
+    name: str
+
+
+@runtime_checkable
+class Demo(Protocol):
+    """Writes raw vendor files of a simulated cohort."""
+
+    name: str
+    version: str
+
+    def write(self, folder: Path, on_progress: Callable[[int, int, str], None]) -> Sequence[DemoPart]:
+        """Write the raw files below ``folder`` and return the parts, in order."""
+        ...
