@@ -1,1 +1,24 @@
-"""A benchmark for joint kinematics from wearable IMUs."""
+"""A benchmark for joint kinematics from wearable IMUs.
+
+``convert`` raw folders into stores, ``open`` them, ``run`` models under fixed protocols, see the ``leaderboard``. The
+names below load on first use, so that ``import kinbench`` costs nothing.
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_API = ("convert", "demo", "execute", "info", "leaderboard", "listing", "open", "plan", "run", "validate")
+
+__all__ = ["__version__", *_API]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _API:
+        return getattr(import_module("kinbench.api"), name)
+    raise AttributeError(f"module 'kinbench' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

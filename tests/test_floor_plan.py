@@ -16,7 +16,8 @@ FLOORS = {
     6: ("protocol",),
     7: ("contracts", "engines", "statistics"),
     8: ("conversion", "runner", "leaderboard", "verification", "testing"),
-    9: ("cli",),
+    9: ("api",),
+    10: ("cli",),
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 SIDEWAYS = {("plugins", "tasks")}

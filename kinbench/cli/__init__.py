@@ -1,0 +1,5 @@
+"""The command line: parses, calls ``kinbench.api``, prints. Every heavy import waits for the command that needs it."""
+
+from kinbench.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,258 @@
+"""The commands. Each one is the same call a notebook would make, with its result printed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import kinbench
+from kinbench.cli import display
+from kinbench.errors import KinbenchError, UsageError
+
+app = typer.Typer(
+    name="kinbench",
+    help="A benchmark for joint kinematics from wearable IMUs.",
+    epilog="Start with: kinbench demo",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for a machine instead of text.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result only.")]
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="DIR", help="Folder of the stores. Default: $KINBENCH_DATA, else ./data."),
+]
+Results = Annotated[
+    Path | None,
+    typer.Option("--results", metavar="DIR", help="Folder of the results. Default: $KINBENCH_RESULTS, else ./results."),
+]
+Names = list[str] | None
+
+
+def main() -> None:
+    """Run the command line. Errors meant for people are one message and an exit code, never a traceback."""
+    try:
+        app()
+    except KinbenchError as error:
+        sys.exit(_tell(str(error), error.exit_code))
+    except KeyboardInterrupt:
+        sys.exit(_tell("stopped. What was finished is kept; the same command goes on from there.", 130))
+    except BrokenPipeError:
+        # The reader of a pipe (head, less) has gone; pointing stdout at nothing keeps the interpreter's exit silent.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except Exception as error:
+        if os.environ.get("KINBENCH_TRACEBACK"):
+            raise
+        sys.exit(_tell(
+            f"this is a fault in kinbench, not in your data: {type(error).__name__}: {error}. "
+            "Run again with KINBENCH_TRACEBACK=1 and report what it prints.", 1,
+        ))  # fmt: skip
+
+
+def _tell(message: str, exit_code: int) -> int:
+    for line in message.splitlines():
+        display.say(f"kinbench: {line}")
+    return exit_code
+
+
+@app.command(epilog="Example: kinbench demo --to kinbench-demo")
+def demo(
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder for everything of the demo.")] = Path(
+        "kinbench-demo"
+    ),
+    everything: Annotated[bool, typer.Option("--all", help="All tasks, models and seeds, not the short tour.")] = False,
+    workers: Annotated[
+        int | None, typer.Option("--workers", metavar="N", min=1, help="Processes. Default: one per core.")
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Simulated raw files to leaderboard: the whole way, once."""
+    with display.progress("demo", quiet) as bar:
+        board = kinbench.demo(
+            to, everything=everything, workers=workers, on_progress=bar, on_step=lambda t: display.say(t, quiet)
+        )
+    _show_board(board, json)
+    _fail_if(board.failures)
+
+
+@app.command(epilog="Example: kinbench convert opensense ./raw    or: kinbench convert lab ./my-lab")
+def convert(
+    adapter: Annotated[str, typer.Argument(help="Adapter, e.g. opensense or lab ('kinbench list adapters').")],
+    raw: Annotated[Path, typer.Argument(help="Folder of the raw files.")],
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="Name of the dataset, for a lab's own.")
+    ] = None,
+    data: Data = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Convert raw recordings into a store (schema 1)."""
+    with display.progress("convert", quiet) as bar:
+        conversion = kinbench.convert(adapter, raw, name=name, data=data, on_progress=bar)
+    if json:
+        display.show_json(conversion.to_json())
+    else:
+        for outcome in conversion.failed:
+            display.say(f"failed  {outcome.key}: {outcome.reason}")
+        done = len(conversion.outcomes) - len(conversion.failed)
+        display.show(f"{done} of {len(conversion.outcomes)} recordings converted into {conversion.path}")
+    _fail_if(conversion.failed)
+
+
+@app.command(epilog="Example: kinbench validate data/opensense.zarr")
+def validate(
+    store: Annotated[str, typer.Argument(help="A store: its path, or its name in the data folder.")],
+    data: Data = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """List what is wrong with a store: schema, physics, bytes."""
+    with display.progress("validate", quiet) as bar:
+        report = kinbench.validate(store, data=data, on_progress=bar)
+    if json:
+        display.show_json(report.to_json())
+    else:
+        display.show(report.text(findings=not quiet))
+    _fail_if(not report.ok)
+
+
+@app.command(epilog="Example: kinbench run --protocol cross-dataset --task knee-pair --model ridge --model my-lstm")
+def run(
+    protocol: Annotated[
+        Names, typer.Option("--protocol", "-p", metavar="NAME", help="Protocol; repeatable. Default: all.")
+    ] = None,
+    task: Annotated[
+        Names, typer.Option("--task", "-t", metavar="NAME", help="Task; repeatable. Default: all that apply.")
+    ] = None,
+    dataset: Annotated[
+        Names, typer.Option("--dataset", "-d", metavar="NAME", help="Dataset; repeatable. Default: all.")
+    ] = None,
+    model: Annotated[
+        Names,
+        typer.Option("--model", "-m", metavar="NAME", help="Model, e.g. 'ridge' or 'my-lstm[hidden=64]'; repeatable."),
+    ] = None,
+    seed: Annotated[
+        list[int] | None, typer.Option("--seed", metavar="N", help="Seed; repeatable. Default: 0, 1, 2.")
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Processes that fit and predict.")] = 1,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Only this many cells, marked 'not for the leaderboard'.")
+    ] = None,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first cell that fails.")] = False,
+    data: Data = None,
+    results: Results = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Score models under the protocols; resumes by default."""
+    plan = kinbench.plan(
+        protocols=protocol, tasks=task, datasets=dataset, models=model, seeds=seed, data=data, results=results
+    )
+    if dry_run:
+        display.show_json(plan.to_json()) if json else display.show(plan.text())
+        return
+    display.say(plan.text(), quiet)
+    with display.progress("run", quiet) as bar:
+        finished = kinbench.execute(plan, workers=workers, limit=limit, fail_fast=fail_fast, on_progress=bar)
+    if json:
+        display.show_json(finished.to_json())
+    else:
+        display.show(finished.text())
+    _fail_if(finished.failed)
+
+
+@app.command(epilog="Example: kinbench leaderboard --protocol ug --write leaderboard/")
+def leaderboard(
+    protocol: Annotated[Names, typer.Option("--protocol", "-p", metavar="NAME", help="Protocol; repeatable.")] = None,
+    task: Annotated[Names, typer.Option("--task", "-t", metavar="NAME", help="Task; repeatable.")] = None,
+    dataset: Annotated[Names, typer.Option("--dataset", "-d", metavar="NAME", help="Dataset; repeatable.")] = None,
+    metric: Annotated[str, typer.Option("--metric", metavar="NAME", help="Metric that ranks.")] = "rmse",
+    write: Annotated[
+        Path | None, typer.Option("--write", metavar="DIR", help="Also write the tables into this folder.")
+    ] = None,
+    results: Results = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Show the leaderboard, made from results alone."""
+    board = kinbench.leaderboard(protocols=protocol, tasks=task, datasets=dataset, metric=metric, results=results)
+    if write is not None:
+        for path in board.write(write):
+            display.say(f"wrote {path}", quiet)
+    _show_board(board, json)
+
+
+@app.command(name="list", epilog="Example: kinbench list models")
+def list_(
+    kind: Annotated[
+        str | None, typer.Argument(help="datasets, adapters, tasks, protocols, models or demos; default: all.")
+    ] = None,
+    data: Data = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """List datasets, adapters, tasks, protocols and models."""
+    listing = kinbench.listing(kind, data=data)
+    if json:
+        display.show_json(listing)
+        return
+    for title, rows in listing.items():
+        if not quiet:
+            display.show(f"{title}")
+        display.show(display.columns(rows, list(rows[0])) if rows else "  none")
+        if not quiet:
+            display.show("")
+
+
+@app.command(epilog="Example: kinbench info knee-pair")
+def info(
+    name: Annotated[str, typer.Argument(help="A dataset, adapter, task, protocol or model.")],
+    data: Data = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Tell what one of them is."""
+    described = kinbench.info(name, data=data)
+    if json:
+        display.show_json(described)
+        return
+    for entry in described:
+        display.show(f"{entry['kind']} {entry['name']}")
+        for key, value in entry.items():
+            if key not in ("kind", "name") and value not in (None, "", [], {}):
+                display.show(f"  {key}: {display.plain(value)}")
+
+
+def _show_board(board: Any, json: bool) -> None:
+    if json:
+        display.show_json(board.to_json())
+    elif not board.tables:
+        raise UsageError("There are no results that match; run 'kinbench run' first or loosen the selection.")
+    else:
+        display.show(board.text())
+
+
+def _fail_if(bad: object) -> None:
+    if bad:
+        raise typer.Exit(1)
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    """A benchmark for joint kinematics from wearable IMUs."""
+    if version:
+        display.show(kinbench.__version__)
+        raise typer.Exit

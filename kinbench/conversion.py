@@ -1,0 +1,138 @@
+"""Raw folder to store: every recording read, harmonised, aligned, validated, and written whole, or not at all.
+
+One that cannot be read or believed fails alone; the others convert, and the outcome says which and why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from kinbench import alignment, harmonisation, kinematics, store
+from kinbench.contracts import Adapter, DatasetCard, RawDataset, Source
+from kinbench.errors import DataError, UsageError
+from kinbench.recording import Key, Recording
+from kinbench.schema import IDENTIFIER
+
+Progress = Callable[[int, int, str], None]
+
+
+def ignore(done: int, total: int, label: str) -> None:
+    """Take no notice of progress."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one recording. ``reason`` says why a failed one failed."""
+
+    key: Key
+    status: Literal["converted", "failed"]
+    digest: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What became of a raw folder. In a notebook it shows as its table."""
+
+    path: Path
+    card: DatasetCard
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def failed(self) -> tuple[Outcome, ...]:
+        """The recordings that did not convert."""
+        return tuple(outcome for outcome in self.outcomes if outcome.status == "failed")
+
+    def table(self) -> pd.DataFrame:
+        """Return one row per recording: key, status, digest, reason."""
+        rows = [{**asdict(outcome), "key": str(outcome.key)} for outcome in self.outcomes]
+        return pd.DataFrame(rows, columns=["key", "status", "digest", "reason"])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the same as JSON-plain values."""
+        return {
+            "store": str(self.path),
+            "dataset": self.card.name,
+            "recordings": self.table().astype(object).where(self.table().notna(), None).to_dict("records"),
+        }
+
+    def _repr_html_(self) -> str:
+        return f"<p>{self.path}</p>{self.table().to_html()}"
+
+
+def convert(
+    adapter: Adapter, raw: Path, folder: Path, *, name: str | None = None, on_progress: Progress = ignore
+) -> Conversion:
+    """Convert all that ``adapter`` finds below ``raw`` into ``folder/<dataset>.zarr`` and say what became of each.
+
+    Recordings are added to a store that is already there, or replace those of the same key. ``name`` overrides the
+    dataset's name. Nothing is left behind when no recording converts. Raises ``UsageError`` for a folder or manifest
+    that cannot be taken, ``DataError`` for a folder that holds nothing the adapter knows.
+    """
+    found = _named(adapter.find(raw), name)
+    if not found.sources:
+        raise DataError("expected recordings, found none that this adapter knows; see 'kinbench info'", where=raw)
+    path = folder / f"{found.card.name}.zarr"
+    # The store comes into being with its first good recording, so that a folder of bad ones leaves no empty store.
+    writer: store.Writer | None = None
+    outcomes = []
+    try:
+        for done, source in enumerate(found.sources):
+            on_progress(done, len(found.sources), str(source.key))
+            try:
+                recording = prepare(source)
+                if writer is None:
+                    writer = store.create(path, dataset=found.card.name, card=asdict(found.card)).__enter__()
+                outcomes.append(Outcome(source.key, "converted", digest=writer.write(recording)))
+            except DataError as error:
+                outcomes.append(Outcome(source.key, "failed", reason=str(error)))
+        on_progress(len(found.sources), len(found.sources), "")
+    finally:
+        if writer is not None:
+            writer.__exit__(None, None, None)
+    return Conversion(path, found.card, tuple(outcomes))
+
+
+def prepare(source: Source) -> Recording:
+    """Return one recording in schema form; raises ``DataError`` with every reason why it cannot be believed."""
+    recording = harmonisation.harmonise(source.load())
+    if recording.key != source.key:
+        recording = _rekeyed(recording, source.key)
+    recording = alignment.align(_with_angles(recording))
+    breaches = recording.validate()
+    if breaches:
+        raise DataError([str(breach) for breach in breaches], where=source.key)
+    return recording
+
+
+def _with_angles(recording: Recording) -> Recording:
+    """Return the recording with joint angles where its reference gives segment orientations only."""
+    reference = recording.reference
+    if reference is None or "angle" in reference or "segment_quat" not in reference:
+        return recording
+    with_angles = kinematics.dofs_from_segments(reference)
+    dofs = [str(name) for name in with_angles["dof"].values]
+    return replace(recording, reference=with_angles).with_step("joint_angles", convention="isb_zxy", dofs=dofs)
+
+
+def _named(found: RawDataset, name: str | None) -> RawDataset:
+    """Return the dataset under another name, in its card and in every key."""
+    if name is None:
+        return found
+    if not IDENTIFIER.fullmatch(name):
+        raise UsageError(f"--name: expected letters, digits and . _ + -, got '{name}'.")
+    sources = tuple(replace(source, key=replace(source.key, dataset=name)) for source in found.sources)
+    return RawDataset(replace(found.card, name=name), sources)
+
+
+def _rekeyed(recording: Recording, key: Key) -> Recording:
+    attrs = dict(recording.attrs)
+    if attrs.get("person") == recording.key.person:
+        attrs["person"] = key.person
+    attrs.update(dataset=key.dataset, subject=key.subject, session=key.session, trial=key.trial)
+    return replace(recording, key=key, attrs=attrs)

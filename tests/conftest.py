@@ -1,0 +1,53 @@
+"""Where the shared recordings are, fake installed distributions, and other things several rooms' tests need."""
+
+import os
+import sys
+from importlib.metadata import MetadataPathFinder
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def shared_data() -> Path | None:
+    """The folder of real recordings, where this machine has it."""
+    named = os.environ.get("KINBENCH_SHARED_DATA")
+    folder = Path(named) if named else ROOT.parent / "shared" / "data"
+    return folder if folder.is_dir() else None
+
+
+SHARED = shared_data()
+needs_shared = pytest.mark.skipif(
+    SHARED is None, reason="the shared recordings are not here: set KINBENCH_SHARED_DATA to their folder"
+)
+
+
+@pytest.fixture
+def shared(monkeypatch):
+    """The folder of real recordings; its name is also put where manifests look for it."""
+    if SHARED is None:
+        pytest.skip("the shared recordings are not here: set KINBENCH_SHARED_DATA to their folder")
+    monkeypatch.setenv("KINBENCH_SHARED_DATA", str(SHARED))
+    return SHARED
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Put a distribution on the path as pip would: install(name, entry_points, {module: source})."""
+    site = tmp_path / "site-packages"
+    site.mkdir()
+    monkeypatch.syspath_prepend(str(site))
+
+    def install(name, entry_points, modules):
+        info = site / f"{name.replace('-', '_')}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        lines = [f"[{group}]\n{line}" for group, line in entry_points]
+        (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
+        for module, source in modules.items():
+            (site / f"{module}.py").write_text(source)
+            monkeypatch.delitem(sys.modules, module, raising=False)
+        MetadataPathFinder.invalidate_caches()
+
+    return install
