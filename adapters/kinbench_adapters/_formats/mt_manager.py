@@ -1,0 +1,398 @@
+"""Read Xsens MT Manager text exports (MTw Awinda), in the dialects of versions 4.x, 2019 to 2022.
+
+Comment lines ``// key: value``, one header row, one row a packet; tab, comma, semicolon or space separated, with LF or
+CRLF. Cells that were not selected are empty or ``NaN``. ``Acc`` is specific force in m s-2, ``FreeAcc`` free of gravity
+in the earth frame, ``Gyr`` rad s-1, ``Mag`` in units of the local field, angles in degrees. ``Quat``, ``Mat``
+(column-major) and Euler angles map sensor to earth (ENU, Z up). Sources: MTw Awinda User Manual (Xsens, MW0502P); the
+reader of OpenSim 4.x; checked on real files. Nothing is converted, except that orientations become quaternions.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from kinbench.errors import DataError
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+COUNTER = "PacketCounter"
+TICKS = "SampleTimeFine"
+TICK_HZ = 10_000.0
+MATRIX = tuple(f"Mat[{row}][{column}]" for column in (1, 2, 3) for row in (1, 2, 3))
+"""The order in which MT Manager writes a matrix: column after column."""
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "acc": ("Acc_X", "Acc_Y", "Acc_Z"),
+    "free_acc": ("FreeAcc_X", "FreeAcc_Y", "FreeAcc_Z"),
+    "gyr": ("Gyr_X", "Gyr_Y", "Gyr_Z"),
+    "mag": ("Mag_X", "Mag_Y", "Mag_Z"),
+    "Quat": ("Quat_q0", "Quat_q1", "Quat_q2", "Quat_q3"),
+    "Mat": MATRIX,
+    "Euler": ("Roll", "Pitch", "Yaw"),
+}
+VECTORS: tuple[str, ...] = ("acc", "gyr", "mag", "free_acc")
+ORIENTATIONS = ("Quat", "Mat", "Euler")
+"""In the order of preference: the first that the file holds becomes ``quat``."""
+
+AGREEMENT_DEG = 0.1
+"""Orientations held twice in one file agree within this, or one of them is not what its name says."""
+
+_SEPARATORS = ("\t", ";", ",", " ")
+_UPDATE_RATE = re.compile(r"^\s*([0-9.]+)\s*Hz\s*$")
+_DEVICE = re.compile(r"_([0-9A-F]{8})$")
+_MATRIX_TOLERANCE = 1e-3
+_REPORTED_LINES = 10
+
+
+@dataclass(frozen=True)
+class MtFile:
+    """One sensor's export.
+
+    ``rate_hz`` is the header's update rate, else from ``SampleTimeFine``, else None: then it must be declared.
+    ``counter`` (n,) as written. ``columns`` has those of ``acc``, ``gyr``, ``mag``, ``free_acc`` (n, 3) and ``quat``
+    (n, 4; w, x, y, z; sensor to earth) that hold any value; ``orientation`` says where ``quat`` came from (Quat, Mat
+    or Euler). ``mended`` says what was put right in words.
+    """
+
+    path: Path
+    device: str
+    rate_hz: float | None
+    counter: IntArray
+    columns: dict[str, FloatArray]
+    orientation: str | None
+    header: dict[str, str]
+    mended: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where the table starts in the bytes, and how its cells are told apart."""
+
+    names: tuple[str, ...]
+    separator: str
+    decimal: str
+    body: int
+    first_line: int
+
+
+def read_mt(path: Path) -> MtFile:
+    """Read one MT Manager text file.
+
+    Raises ``DataError`` naming file and line (all problems at once) when the file is absent, is not text, has no
+    header row or no packet counter, no data, rows of unequal length, a last line cut short, a cell that is not a
+    number, half a vector, or orientations that contradict each other.
+    """
+    data = _bytes(path)
+    comments, layout = _layout(path, data)
+    body = data[layout.body :].rstrip(b"\r\n") if data.endswith((b"\n", b"\r")) else data[layout.body :]
+    complete = len(body) != len(data) - layout.body
+    shorter = _check_shape(path, body, layout, complete=complete)
+    numbers = _numbers(path, body, layout, rate_known="Update Rate" in comments)
+    counter = _counter(path, numbers, layout)
+    groups = _groups(path, numbers)
+    mended: list[str] = []
+    if "Mat" in groups:
+        _mend_shifted_matrix(path, groups, mended, shorter=shorter)
+    found: dict[str, FloatArray] = {name: groups[name] for name in VECTORS if name in groups}
+    quaternions = _orientations(path, groups, layout)
+    orientation = next((name for name in ORIENTATIONS if name in quaternions), None)
+    if orientation is not None:
+        found["quat"] = quaternions[orientation]
+    if not found:
+        raise DataError("Expected columns of at least one signal, found none with a value.", where=path)
+    return MtFile(
+        path, _device(path, comments), _rate(path, comments, numbers, counter), counter, found, orientation, comments,
+        tuple(mended),
+    )  # fmt: skip
+
+
+# --- the text --------------------------------------------------------------------------------------------------------
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise DataError("Expected an MT Manager text file, found none; check the name.", where=path) from None
+    except OSError as error:
+        raise DataError(f"The file cannot be read: {error.strerror}.", where=path) from error
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data:
+        raise DataError("Expected plain text, found UTF-16 or binary bytes; export it as text again.", where=path)
+    return data
+
+
+def _layout(path: Path, data: bytes) -> tuple[dict[str, str], _Layout]:
+    comments: dict[str, str] = {}
+    start, line = 0, 1
+    while start < len(data):
+        stop = data.find(b"\n", start)
+        stop = len(data) if stop < 0 else stop
+        text = data[start:stop].decode("latin-1").rstrip("\r")
+        if text.startswith("//"):
+            key, _, value = text.removeprefix("//").partition(":")
+            comments[key.strip()] = value.strip()
+        elif text.strip():
+            return comments, _header(path, text, data, body=min(stop + 1, len(data)), line=line)
+        start, line = stop + 1, line + 1
+    raise DataError(f"Expected a header row with '{COUNTER}', found {line - 1} lines without one.", where=path)
+
+
+def _header(path: Path, text: str, data: bytes, *, body: int, line: int) -> _Layout:
+    separator = next((s for s in _SEPARATORS if s in text.strip()), "\t")
+    names = tuple(name.strip() for name in text.split(separator))
+    if COUNTER not in names:
+        raise DataError(
+            f"Expected a header row with '{COUNTER}' on line {line}, found '{text[:60]}'; this is no MT Manager "
+            "export, or it was exported without the packet counter, without which no clock can be had.",
+            where=path,
+        )
+    named = [name for name in names if name]
+    doubled = sorted({name for name in named if named.count(name) > 1})
+    if doubled:
+        raise DataError(f"Line {line} names {', '.join(doubled)} twice; expected each column once.", where=path)
+    if not data[body:].strip():
+        raise DataError(f"A header on line {line} without data below it; export the file again.", where=path)
+    decimal = "," if separator == ";" and b"," in data[body:] else "."
+    return _Layout(names, separator, decimal, body, line + 1)
+
+
+def _check_shape(path: Path, body: bytes, layout: _Layout, *, complete: bool) -> bool:
+    """Refuse unequal rows and a last line cut short; return True where every row lacks exactly the last cell."""
+    if not body.isascii():
+        line = layout.first_line + body[: _first_not_ascii(body)].count(b"\n")
+        raise DataError(f"Line {line} holds bytes that are not ASCII; expected numbers.", where=path)
+    data = np.frombuffer(body, dtype=np.uint8)
+    ends = np.append(np.flatnonzero(data == ord("\n")), len(body))
+    cuts = np.flatnonzero(data == ord(layout.separator))
+    expected = len(layout.names) - 1
+    cells = expected
+    if cuts.size == (expected - 1) * ends.size and layout.names[-1] in ("", MATRIX[-1]):
+        cells = expected - 1
+    if cells == 0 or not _equal_rows(cuts, ends, cells):
+        raise DataError(_ragged(cuts, ends, expected, layout, complete=complete), where=path)
+    if not complete and ends.size > 1:
+        last, before = body[ends[-2] + 1 :], body[(ends[-3] + 1 if ends.size > 2 else 0) : ends[-2]].rstrip(b"\r")
+        if _decimals(last) < _decimals(before):
+            line = layout.first_line + ends.size - 1
+            raise DataError(f"Line {line} is cut short (no line end, its last number is shorter).", where=path)
+    return cells < expected and bool(layout.names[-1])
+
+
+def _first_not_ascii(body: bytes) -> int:
+    return int(np.argmax(np.frombuffer(body, dtype=np.uint8) > 127))
+
+
+def _equal_rows(cuts: IntArray, ends: IntArray, cells: int) -> bool:
+    if cuts.size != cells * ends.size:
+        return False
+    rows = cuts.reshape(ends.size, cells)
+    return bool((rows[:, -1] < ends).all() and (rows[1:, 0] > ends[:-1]).all())
+
+
+def _decimals(line: bytes) -> int:
+    return len(line) - 1 - max(line.rfind(b"."), line.rfind(b","), line.rfind(b"\t"))
+
+
+def _ragged(cuts: IntArray, ends: IntArray, expected: int, layout: _Layout, *, complete: bool) -> list[str]:
+    counts = np.diff(np.searchsorted(cuts, ends), prepend=0)
+    wrong = np.flatnonzero(counts != expected)
+    problems = [
+        f"Line {layout.first_line + row} has {counts[row] + 1} cells where the header names {expected + 1}"
+        + ("; the file was cut short." if row == ends.size - 1 and not complete else "; the row is damaged.")
+        for row in wrong[:_REPORTED_LINES]
+    ]
+    if wrong.size > _REPORTED_LINES:
+        problems.append(f"{wrong.size - _REPORTED_LINES} more lines have a wrong number of cells.")
+    return problems
+
+
+# --- the numbers -----------------------------------------------------------------------------------------------------
+
+
+def _numbers(path: Path, body: bytes, layout: _Layout, *, rate_known: bool) -> pd.DataFrame:
+    wanted = {COUNTER, *(name for group in GROUPS.values() for name in group)}
+    if not rate_known:
+        wanted.add(TICKS)
+    used = [index for index, name in enumerate(layout.names) if name in wanted]
+    try:
+        table = pd.read_csv(
+            io.BytesIO(body), sep=layout.separator, decimal=layout.decimal, header=None, usecols=used,
+            names=range(len(layout.names)), index_col=False, dtype=np.float64, engine="c", low_memory=False,
+            keep_default_na=False, na_values=["", "NaN", "nan"], skip_blank_lines=False, encoding="ascii",
+        )  # fmt: skip
+    except ValueError as error:
+        raise DataError(_not_numbers(body, layout, used), where=path) from error
+    return table.set_axis([layout.names[index] for index in used], axis="columns")
+
+
+def _not_numbers(body: bytes, layout: _Layout, used: list[int]) -> list[str]:
+    problems = []
+    for row, line in enumerate(body.decode("ascii").splitlines()):
+        cells = line.split(layout.separator)
+        for index in used:
+            text = cells[index].strip().replace(layout.decimal, ".") if index < len(cells) else ""
+            if not _is_number(text):
+                problems.append(
+                    f"Line {layout.first_line + row}, column {layout.names[index]}: expected a number, found '{text}'."
+                )
+        if len(problems) >= _REPORTED_LINES:
+            break
+    return problems or ["A cell is not a number."]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text or "nan")
+    except ValueError:
+        return False
+    return True
+
+
+def _counter(path: Path, numbers: pd.DataFrame, layout: _Layout) -> IntArray:
+    values = numbers[COUNTER].to_numpy()
+    wrong = np.flatnonzero(~np.isfinite(values) | (values != np.floor(values)))
+    if wrong.size:
+        raise DataError(
+            (
+                f"Line {layout.first_line + row}: expected a whole {COUNTER}, found '{values[row]:g}'."
+                for row in wrong[:_REPORTED_LINES]
+            ),
+            where=path,
+        )
+    return values.astype(np.int64)
+
+
+def _groups(path: Path, numbers: pd.DataFrame) -> dict[str, FloatArray]:
+    found, problems = {}, []
+    for group, names in GROUPS.items():
+        absent = [name for name in names if name not in numbers.columns]
+        if len(absent) == len(names):
+            continue
+        if absent:
+            problems.append(f"Expected {', '.join(names)} together, {', '.join(absent)} missing; export all of them.")
+            continue
+        values = numbers[list(names)].to_numpy()
+        if np.isfinite(values).any():
+            found[group] = values
+    if problems:
+        raise DataError(problems, where=path)
+    return found
+
+
+def _rate(path: Path, comments: dict[str, str], numbers: pd.DataFrame, counter: IntArray) -> float | None:
+    if "Update Rate" in comments:
+        match = _UPDATE_RATE.match(comments["Update Rate"])
+        if match is None or not float(match[1]) > 0:
+            raise DataError(f"Expected an update rate in Hz, found '{comments['Update Rate']}'.", where=path)
+        return float(match[1])
+    if TICKS not in numbers.columns:
+        return None
+    ticks = np.diff(numbers[TICKS].to_numpy()) % 2**32
+    steps = np.diff(counter)
+    usable = np.isfinite(ticks) & (ticks > 0) & (steps > 0)
+    if not usable.any():
+        return None
+    return round(TICK_HZ / float(np.median(ticks[usable] / steps[usable])), 3)
+
+
+def _device(path: Path, comments: dict[str, str]) -> str:
+    match = _DEVICE.search(path.stem)
+    return comments.get("DeviceId") or (match[1] if match else "unknown")
+
+
+# --- orientations ----------------------------------------------------------------------------------------------------
+
+
+def _mend_shifted_matrix(path: Path, groups: dict[str, FloatArray], mended: list[str], *, shorter: bool) -> None:
+    """Put back a matrix written one column too far left, as some files of the OpenSense study have it.
+
+    There ``Mat[3][3]`` is empty and the nine values begin under ``Mag_Z``; what stands under ``Mag`` is then not the
+    magnetometer, so that is dropped. Raises ``DataError`` where the shifted values are no rotation either.
+    """
+    matrix = groups["Mat"]
+    if not np.isnan(matrix[:, -1]).all():
+        return
+    if "mag" in groups:
+        shifted = np.column_stack((groups["mag"][:, 2], matrix[:, :-1]))
+        if np.isfinite(shifted).any() and _is_rotation(shifted)[np.isfinite(shifted).all(axis=1)].all():
+            groups["Mat"] = shifted
+            del groups["mag"]
+            mended.append("the orientation matrix was one column too far left: moved back, the magnetometer dropped")
+            return
+    raise DataError(
+        f"Mat[3][3] is {'absent from' if shorter else 'empty in'} every row and the other columns hold no rotation one "
+        "column to the left either; export the orientation again.",
+        where=path,
+    )
+
+
+def _is_rotation(matrix: FloatArray) -> NDArray[np.bool_]:
+    r = matrix.reshape(-1, 3, 3).transpose(0, 2, 1)
+    with np.errstate(invalid="ignore"):
+        orthonormal = np.abs(r @ r.transpose(0, 2, 1) - np.eye(3)).max(axis=(1, 2)) < _MATRIX_TOLERANCE
+        right_handed = np.einsum("ni,ni->n", np.cross(r[:, :, 0], r[:, :, 1]), r[:, :, 2]) > 0
+    return np.asarray(orthonormal & right_handed)
+
+
+def _orientations(path: Path, groups: dict[str, FloatArray], layout: _Layout) -> dict[str, FloatArray]:
+    found: dict[str, FloatArray] = {}
+    if "Quat" in groups:
+        found["Quat"] = groups["Quat"]
+    if "Mat" in groups:
+        found["Mat"] = _from_matrix(path, groups["Mat"], layout)
+    if "Euler" in groups:
+        found["Euler"] = quaternion_from_euler(groups["Euler"])
+    names = [name for name in ORIENTATIONS if name in found]
+    for other in names[1:]:
+        angle = angle_between_deg(found[names[0]], found[other])
+        worst = float(np.nanmax(angle)) if np.isfinite(angle).any() else 0.0
+        if worst > AGREEMENT_DEG:
+            raise DataError(
+                f"{names[0]} and {other} hold one orientation twice and differ by up to {worst:.3g} degrees, first "
+                f"on line {layout.first_line + int(np.argmax(angle > AGREEMENT_DEG))}; expected {AGREEMENT_DEG} at "
+                "most: a column is not what its name says.",
+                where=path,
+            )
+    return found
+
+
+def _from_matrix(path: Path, matrix: FloatArray, layout: _Layout) -> FloatArray:
+    known = np.isfinite(matrix).all(axis=1)
+    wrong = np.flatnonzero(known & ~_is_rotation(matrix))
+    if wrong.size:
+        raise DataError(
+            f"Line {layout.first_line + wrong[0]}: Mat is no right-handed rotation ({wrong.size} such lines); expected "
+            "orthonormal columns.",
+            where=path,
+        )
+    quat = np.full((len(matrix), 4), np.nan)
+    r = matrix[known].reshape(-1, 3, 3).transpose(0, 2, 1)
+    quat[known] = Rotation.from_matrix(r).as_quat(scalar_first=True)
+    return quat
+
+
+def quaternion_from_euler(angles_deg: FloatArray) -> FloatArray:
+    """Return (n, 4) quaternions (w, x, y, z) of roll, pitch, yaw in degrees: R = Rz(yaw) Ry(pitch) Rx(roll)."""
+    known = np.isfinite(angles_deg).all(axis=1)
+    quat = np.full((len(angles_deg), 4), np.nan)
+    quat[known] = Rotation.from_euler("xyz", angles_deg[known], degrees=True).as_quat(scalar_first=True)
+    return quat
+
+
+def angle_between_deg(one: FloatArray, other: FloatArray) -> FloatArray:
+    """Return the angle (n,) in degrees between two orientations (n, 4), NaN where either is not known."""
+    with np.errstate(invalid="ignore"):
+        a = one / np.linalg.norm(one, axis=1, keepdims=True)
+        b = other / np.linalg.norm(other, axis=1, keepdims=True)
+        b = np.where((a * b).sum(axis=1, keepdims=True) < 0, -b, b)
+        return np.asarray(np.degrees(4 * np.arcsin(np.clip(np.linalg.norm(a - b, axis=1) / 2, 0, 1))))
