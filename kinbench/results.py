@@ -1,0 +1,386 @@
+"""What a run leaves behind: one JSON per cell, to be read years later with nothing else installed.
+
+A ``Result`` tells all that a table needs (what the metric's unit is, what the protocol let the model see), so that
+no dataset, task, protocol or model must be found again. Identity is a digest over canonical JSON; timings and the
+environment are in the result and never in a digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from kinbench.errors import DataError, UsageError
+
+RESULT_VERSION: Literal[1] = 1
+_KEY = re.compile(r"[0-9a-f]{64}")
+_ENVIRONMENT = ("kinbench", "numpy", "scipy", "torch", "zarr")
+STAGING = ".staging"
+"""Folder, inside a results folder, where files are written before they are renamed into place."""
+
+Setting = bool | int | float | str
+
+
+# --- identity --------------------------------------------------------------------------------------------------------
+
+
+def canonical_json(value: Any) -> str:
+    """Return the one JSON text of a value: sorted keys, no spaces, ASCII. Raises ``ValueError`` for NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest(value: Any) -> str:
+    """Return the sha256, in hex, of a value's canonical JSON."""
+    return hashlib.sha256(canonical_json(value).encode("ascii")).hexdigest()
+
+
+def cell_key(
+    *,
+    recordings: Mapping[str, str],
+    task: Mapping[str, Any],
+    protocol: tuple[str, int],
+    fold: str,
+    metrics: Mapping[str, int],
+    model: Mapping[str, Any],
+    seed: int,
+    threads: int,
+    limit: int | None,
+) -> str:
+    """Return the content key of one cell: two cells with one key have one score (schema 1, Content digest).
+
+    ``recordings`` are content digests by key; ``task`` all fields of the task; ``fold`` the fold's digest;
+    ``metrics`` versions by name; ``model`` name, distribution, versions and settings. Kinbench's own version,
+    paths, worker count and order are not in it.
+    """
+    return digest(
+        {
+            "recordings": dict(recordings), "task": dict(task), "protocol": list(protocol), "fold": fold,
+            "metrics": dict(metrics), "model": dict(model), "seed": seed, "threads": threads, "limit": limit,
+        }
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def environment() -> Mapping[str, str]:
+    """Return the machine and the versions that made a result, without importing any of those packages."""
+    found = {
+        "python": platform.python_version(), "platform": platform.platform(), "cpu": _cpu(),
+        "cores": str(os.cpu_count() or "unknown"),
+    }  # fmt: skip
+    for package in _ENVIRONMENT:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "absent"
+    return found
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:  # no such file outside Linux
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or platform.machine() or "unknown")
+
+
+# --- the type --------------------------------------------------------------------------------------------------------
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
+
+
+class ProtocolPart(_Part):
+    """The protocol's card as it was. ``sees``: what a model may see of the test person."""
+
+    name: str
+    version: int
+    title: str
+    sees: str
+    scope: Literal["dataset", "datasets"]
+    adapts: bool
+    ranks: bool
+
+
+class TaskPart(_Part):
+    """The task: ``definition`` holds all of its fields, enough to make it again."""
+
+    name: str
+    version: int
+    title: str
+    dofs: tuple[str, ...]
+    definition: dict[str, Any]
+
+
+class ModelPart(_Part):
+    """The model: the selector as a person would write it, and the distribution that provides it."""
+
+    selector: str
+    name: str
+    settings: dict[str, Setting]
+    title: str
+    version: str
+    distribution: str
+    distribution_version: str
+    parameters: int | None = None
+
+
+class FoldPart(_Part):
+    """The fold: who was scored, on what the model was fitted, why anything was left out."""
+
+    name: str
+    digest: str
+    test_persons: tuple[str, ...]
+    train_datasets: tuple[str, ...]
+    test_dataset: str
+    diagonal: Literal["ug", "ui"] | None = None
+    notes: tuple[str, ...] = ()
+
+
+class DatasetPart(_Part):
+    """One store that took part: its digest, and the digests of the recordings of it that were used."""
+
+    name: str
+    digest: str
+    simulation: bool
+    conventions: tuple[str, ...]
+    recordings: dict[str, str]
+
+
+class MetricPart(_Part):
+    """What a metric's numbers mean."""
+
+    version: int
+    unit: str
+    better: Literal["lower", "higher", "zero"]
+    title: str
+
+
+class PersonScore(_Part):
+    """One DoF of one person in one view: the scores by metric, or ``None`` with the reason.
+
+    ``samples`` were scored, of ``covered`` that lie in the test spans (the others have no valid reference).
+    """
+
+    view: Literal["test", "test_long"]
+    person: str
+    dof: str
+    samples: int
+    covered: int
+    values: dict[str, float | None]
+    reasons: dict[str, str] = Field(default_factory=dict)
+
+
+class Failure(_Part):
+    """Why a cell has no score: the kind of error and its sentence."""
+
+    kind: str
+    sentence: str
+
+
+class Timings(_Part):
+    """Seconds on the wall. ``fit_s`` is None where the fitted model was taken from an earlier cell."""
+
+    fit_s: float | None = None
+    adapt_s: float | None = None
+    predict_s: float | None = None
+    leak_check_s: float | None = None
+    overhead_s: float | None = None
+
+
+class Result(_Part):
+    """One cell: protocol, task, dataset(s), fold, model and seed, with its scores or its failure.
+
+    ``key`` is the content key; ``fit_key`` that of the fitted model, which other cells may share. ``windows`` are
+    counts by role. ``predictions`` is the sha256 of ``<key>.npz``. ``limit`` is set when the cell was run on
+    less than all windows: such a result is not for the leaderboard. ``rotation_origins`` tells how sensor-to-segment
+    rotations were found.
+    """
+
+    result_version: Literal[1] = RESULT_VERSION
+    status: Literal["done", "failed"]
+    key: str
+    fit_key: str
+    protocol: ProtocolPart
+    task: TaskPart
+    model: ModelPart
+    fold: FoldPart
+    datasets: tuple[DatasetPart, ...]
+    seed: int
+    threads: int
+    limit: int | None = None
+    simulation: bool
+    metrics: dict[str, MetricPart]
+    scores: tuple[PersonScore, ...] = ()
+    coverage: float | None = None
+    windows: dict[str, int] = Field(default_factory=dict)
+    predictions: str | None = None
+    rotation_origins: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    failure: Failure | None = None
+    timings: Timings = Field(default_factory=Timings)
+    environment: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def done(self) -> bool:
+        """Whether the cell has its scores."""
+        return self.status == "done"
+
+    @property
+    def label(self) -> str:
+        """The cell in words: protocol, task, dataset and fold, model, seed."""
+        return (
+            f"{self.protocol.name} · {self.task.name} · {self.fold.test_dataset} · {self.fold.name} · "
+            f"{self.model.selector} · seed {self.seed}"
+        )
+
+
+def to_json(result: Result) -> str:
+    """Return a result's text: indented, keys in the type's order, ending with a line feed."""
+    return json.dumps(result.model_dump(mode="json"), indent=1, allow_nan=False) + "\n"
+
+
+def from_json(text: str, *, where: object = None) -> Result:
+    """Return the result of a text; raises ``DataError`` listing every problem, with ``where`` in front.
+
+    Refused: another ``result_version``, an unknown or doubled field, NaN or infinity, a score that is text.
+    """
+    try:
+        plain = json.loads(text, object_pairs_hook=_no_doubles, parse_constant=_no_constant)
+        found = plain.get("result_version") if isinstance(plain, dict) else None
+        if found != RESULT_VERSION:
+            raise ValueError(f"expected version {RESULT_VERSION}, found {found!r}; it needs the kinbench that made it")
+        return Result.model_validate_json(text)
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, e['loc'])) or 'result'}: {e['msg']}" for e in error.errors()]
+        raise DataError(problems, where=where) from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"not a result: {error}", where=where) from error
+
+
+def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        doubled = sorted({name for name in names if names.count(name) > 1})
+        raise ValueError(f"the field {', '.join(doubled)} stands twice in one object")
+    return found
+
+
+def _no_constant(text: str) -> Any:
+    raise ValueError(f"{text} is no JSON number")
+
+
+# --- on disk ---------------------------------------------------------------------------------------------------------
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write a file that is, at any moment and after any crash, the old one or the new one, whole.
+
+    The bytes go to a file beside it, reach the disk, take the name by one rename, and the folder follows.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staging = path.parent / STAGING
+    staging.mkdir(exist_ok=True)
+    aside = staging / f"{path.name}.{os.getpid()}"
+    try:
+        with aside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames inside a folder last through a power cut, where the system can."""
+    if sys.platform == "win32":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed runs left in the staging place; only for who holds the folder's lock."""
+    shutil.rmtree(folder / STAGING, ignore_errors=True)
+
+
+def path_of(folder: Path, key: str) -> Path:
+    """Return where the result with this key stands."""
+    return folder / f"{key}.json"
+
+
+def write(folder: Path, result: Result) -> Path:
+    """Write one result atomically and return its path."""
+    path = path_of(folder, result.key)
+    write_atomic(path, to_json(result).encode("utf-8"))
+    return path
+
+
+def load(path: Path) -> Result:
+    """Read one result; raises ``DataError`` naming the file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"not UTF-8 text: {error}", where=path) from error
+    return from_json(text, where=path)
+
+
+def find(folder: Path, key: str) -> Result | None:
+    """Return the result with this key, or None where there is none that can be read and is the one it says."""
+    path = path_of(folder, key)
+    if not path.is_file():
+        return None
+    try:
+        result = load(path)
+    except DataError:  # damaged: as good as absent, it is computed again
+        return None
+    return result if result.key == key else None
+
+
+def read(folder: Path) -> list[Result]:
+    """Return every result of a folder in the order of their keys; other files are left alone.
+
+    Raises ``UsageError`` where there is no such folder, ``DataError`` naming every file that cannot be read.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"There is no results folder '{folder}'. Make results with 'kinbench run', or name another.")
+    paths = sorted(path for path in folder.glob("*.json") if _KEY.fullmatch(path.stem))
+    return read_files(paths)
+
+
+def read_files(paths: Iterable[Path]) -> list[Result]:
+    """Return the results in these files, in order; raises ``DataError`` naming every file that cannot be read."""
+    found, problems = [], []
+    for path in paths:
+        try:
+            result = load(path)
+        except DataError as error:
+            problems += [f"{path}: {problem}" for problem in error.problems]
+            continue
+        if _KEY.fullmatch(path.stem) and result.key != path.stem:
+            problems.append(f"{path}: holds the result {result.key[:12]}…, not the one its name says")
+            continue
+        found.append(result)
+    if problems:
+        raise DataError(problems)
+    return found
