@@ -95,13 +95,13 @@ def read_mt(path: Path) -> MtFile:
     comments, layout = _layout(path, data)
     body = data[layout.body :].rstrip(b"\r\n") if data.endswith((b"\n", b"\r")) else data[layout.body :]
     complete = len(body) != len(data) - layout.body
-    shorter = _check_shape(path, body, layout, complete=complete)
-    numbers = _numbers(path, body, layout, rate_known="Update Rate" in comments)
+    width = _check_shape(path, body, layout, complete=complete)
+    numbers = _numbers(path, body, layout, width, rate_known="Update Rate" in comments)
     counter = _counter(path, numbers, layout)
     groups = _groups(path, numbers)
     mended: list[str] = []
     if "Mat" in groups:
-        _mend_shifted_matrix(path, groups, mended, shorter=shorter)
+        _mend_shifted_matrix(path, groups, mended)
     found: dict[str, FloatArray] = {name: groups[name] for name in VECTORS if name in groups}
     quaternions = _orientations(path, groups, layout)
     orientation = next((name for name in ORIENTATIONS if name in quaternions), None)
@@ -166,8 +166,11 @@ def _header(path: Path, text: str, data: bytes, *, body: int, line: int) -> _Lay
     return _Layout(names, separator, decimal, body, line + 1)
 
 
-def _check_shape(path: Path, body: bytes, layout: _Layout, *, complete: bool) -> bool:
-    """Refuse unequal rows and a last line cut short; return True where every row lacks exactly the last cell."""
+def _check_shape(path: Path, body: bytes, layout: _Layout, *, complete: bool) -> int:
+    """Refuse unequal rows and a last line cut short; return how many cells a row has.
+
+    That is the header's number, or one less where the header ends with an empty name or the matrix is shifted.
+    """
     if not body.isascii():
         line = layout.first_line + body[: _first_not_ascii(body)].count(b"\n")
         raise DataError(f"Line {line} holds bytes that are not ASCII; expected numbers.", where=path)
@@ -185,7 +188,7 @@ def _check_shape(path: Path, body: bytes, layout: _Layout, *, complete: bool) ->
         if _decimals(last) < _decimals(before):
             line = layout.first_line + ends.size - 1
             raise DataError(f"Line {line} is cut short (no line end, its last number is shorter).", where=path)
-    return cells < expected and bool(layout.names[-1])
+    return cells + 1
 
 
 def _first_not_ascii(body: bytes) -> int:
@@ -219,20 +222,23 @@ def _ragged(cuts: IntArray, ends: IntArray, expected: int, layout: _Layout, *, c
 # --- the numbers -----------------------------------------------------------------------------------------------------
 
 
-def _numbers(path: Path, body: bytes, layout: _Layout, *, rate_known: bool) -> pd.DataFrame:
+def _numbers(path: Path, body: bytes, layout: _Layout, width: int, *, rate_known: bool) -> pd.DataFrame:
     wanted = {COUNTER, *(name for group in GROUPS.values() for name in group)}
     if not rate_known:
         wanted.add(TICKS)
-    used = [index for index, name in enumerate(layout.names) if name in wanted]
+    used = [index for index, name in enumerate(layout.names[:width]) if name in wanted]
     try:
         table = pd.read_csv(
             io.BytesIO(body), sep=layout.separator, decimal=layout.decimal, header=None, usecols=used,
-            names=range(len(layout.names)), index_col=False, dtype=np.float64, engine="c", low_memory=False,
+            names=range(width), index_col=False, dtype=np.float64, engine="c", low_memory=False,
             keep_default_na=False, na_values=["", "NaN", "nan"], skip_blank_lines=False, encoding="ascii",
         )  # fmt: skip
     except ValueError as error:
         raise DataError(_not_numbers(body, layout, used), where=path) from error
-    return table.set_axis([layout.names[index] for index in used], axis="columns")
+    table = table.set_axis([layout.names[index] for index in used], axis="columns")
+    if width < len(layout.names) and layout.names[-1]:
+        table[layout.names[-1]] = np.nan
+    return table
 
 
 def _not_numbers(body: bytes, layout: _Layout, used: list[int]) -> list[str]:
@@ -313,11 +319,12 @@ def _device(path: Path, comments: dict[str, str]) -> str:
 # --- orientations ----------------------------------------------------------------------------------------------------
 
 
-def _mend_shifted_matrix(path: Path, groups: dict[str, FloatArray], mended: list[str], *, shorter: bool) -> None:
+def _mend_shifted_matrix(path: Path, groups: dict[str, FloatArray], mended: list[str]) -> None:
     """Put back a matrix written one column too far left, as some files of the OpenSense study have it.
 
-    There ``Mat[3][3]`` is empty and the nine values begin under ``Mag_Z``; what stands under ``Mag`` is then not the
-    magnetometer, so that is dropped. Raises ``DataError`` where the shifted values are no rotation either.
+    There ``Mat[3][3]`` is empty or not written and the nine values begin under ``Mag_Z``; what stands under ``Mag``
+    is then not the magnetometer, so that is dropped. Raises ``DataError`` where the shifted values are no rotation
+    either.
     """
     matrix = groups["Mat"]
     if not np.isnan(matrix[:, -1]).all():
@@ -330,8 +337,8 @@ def _mend_shifted_matrix(path: Path, groups: dict[str, FloatArray], mended: list
             mended.append("the orientation matrix was one column too far left: moved back, the magnetometer dropped")
             return
     raise DataError(
-        f"Mat[3][3] is {'absent from' if shorter else 'empty in'} every row and the other columns hold no rotation one "
-        "column to the left either; export the orientation again.",
+        "Mat[3][3] is empty in every row, and the other columns hold no rotation one column to the left either; export "
+        "the orientation again.",
         where=path,
     )
 
