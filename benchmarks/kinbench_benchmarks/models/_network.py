@@ -1,0 +1,127 @@
+"""A torch module behind the model contract; what a published system adds is its module and its numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from kinbench.contracts import ModelCard
+from kinbench.errors import DataError
+from kinbench.windows import Batches, TaskSpec
+from kinbench_benchmarks.models._fit import Schedule, Targets, fit_network, quiet_torch, run_network
+from kinbench_benchmarks.models._state import (
+    Float32Array,
+    Scaling,
+    check_inputs,
+    not_fitted,
+    read_state,
+    write_state,
+)
+
+
+class NetworkModel:
+    """The contract's verbs for a network from (n, time, channel) z-scores to (n, time, dof) scaled angles.
+
+    A subclass gives ``card``, ``build`` and, where the network's output cannot be negative, ``targets``.
+    """
+
+    card: ClassVar[ModelCard]
+
+    def __init__(self, fitting: Schedule, adapting: Schedule) -> None:
+        self.fitting = fitting
+        self.adapting = adapting
+        self.notes: tuple[str, ...] = ()
+        self._fitted: tuple[TaskSpec, Scaling, nn.Module] | None = None
+
+    def build(self, spec: TaskSpec) -> nn.Module:
+        """Return a fresh network with random weights for a task of these sizes."""
+        raise NotImplementedError
+
+    def settle(self, network: nn.Module, scaling: Scaling) -> None:
+        """Adjust initial weights to the data's scale. Nothing, unless a subclass says otherwise."""
+
+    def targets(self, scaling: Scaling) -> Targets:
+        """Return how angles are scaled for the network: z-scores by default."""
+        return Targets(scaling.y_mean, scaling.y_sd)
+
+    def settings(self) -> dict[str, bool]:
+        """Return the settings that change the network's shape, as kept with its weights."""
+        return {}
+
+    def fit(self, train: Batches, valid: Batches, *, seed: int) -> None:
+        """Train from scratch, stopping early on ``valid``. Raises ``DataError`` when ``train`` teaches nothing."""
+        scaling = Scaling.fit(train)
+        with quiet_torch(seed):
+            network = self.build(train.spec)
+            self.settle(network, scaling)
+            self.notes = fit_network(
+                network, train, valid, scaling=scaling, targets=self.targets(scaling), schedule=self.fitting, seed=seed
+            )
+        self._fitted = (train.spec, scaling, network)
+
+    def adapt(self, calibration: Batches, valid: Batches, *, seed: int) -> None:
+        """Fine-tune every layer on ``calibration``, stopping on ``valid``; the fitted scaling stays."""
+        _, scaling, network = self._state()
+        if len(calibration) == 0:
+            self.notes = (*self.notes, "no calibration window: not adapted")
+            return
+        with quiet_torch(seed):
+            notes = fit_network(
+                network, calibration, valid,
+                scaling=scaling, targets=self.targets(scaling), schedule=self.adapting, seed=seed, keep_start=True,
+            )  # fmt: skip
+        self.notes = (*self.notes, *(f"adapting: {note}" for note in notes))
+
+    def predict(self, x: Float32Array) -> Float32Array:
+        """Return (n, time, dof) degrees."""
+        spec, scaling, network = self._state()
+        check_inputs(x, spec)
+        return run_network(network, x, scaling=scaling, targets=self.targets(scaling))
+
+    def save(self, folder: Path) -> None:
+        """Write weights and scaling into an existing folder, without pickle."""
+        spec, scaling, network = self._state()
+        weights = {f"network/{name}": value.numpy() for name, value in network.state_dict().items()}
+        write_state(
+            folder, self.card, spec, {**weights, **scaling.arrays()}, settings=self.settings(), notes=self.notes
+        )
+
+    def load(self, folder: Path) -> None:
+        """Take up what ``save`` wrote. Raises ``DataError`` when it is of a network of another shape."""
+        spec, arrays, meta = read_state(folder, self.card)
+        if meta["settings"] != self.settings():
+            raise DataError(
+                f"weights of settings {meta['settings']}, expected {self.settings()}; load with the same settings",
+                where=folder,
+            )
+        weights = {
+            name.removeprefix("network/"): torch.from_numpy(value)
+            for name, value in arrays.items()
+            if name.startswith("network/")
+        }
+        with quiet_torch(0):
+            network = self.build(spec)
+        try:
+            network.load_state_dict(weights)
+        except RuntimeError as error:
+            raise DataError(f"weights do not fit the network: {error}; fit the model again", where=folder) from error
+        network.eval()
+        self._fitted = (spec, Scaling.from_arrays(arrays), network)
+        self.notes = tuple(meta["notes"])
+
+    def parameters(self) -> int:
+        """Return the number of trainable weights."""
+        return count_parameters(self._state()[2])
+
+    def _state(self) -> tuple[TaskSpec, Scaling, nn.Module]:
+        if self._fitted is None:
+            raise not_fitted(self.card)
+        return self._fitted
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Return the number of trainable weights of a network."""
+    return sum(weight.numel() for weight in network.parameters() if weight.requires_grad)

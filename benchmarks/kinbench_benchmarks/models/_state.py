@@ -1,0 +1,164 @@
+"""What every baseline shares besides its method: scaling learnt from training windows, and state on disk.
+
+No pickle anywhere: arrays go to an ``.npz`` read with ``allow_pickle=False``, everything else to JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinbench.contracts import ModelCard
+from kinbench.errors import DataError, KinbenchError
+from kinbench.windows import Batches, TaskSpec
+
+Float32Array = NDArray[np.float32]
+FloatArray = NDArray[np.float64]
+
+CHUNK = 256
+"""Windows handled at a time, so that memory does not grow with the set."""
+FEW_WINDOWS = 8
+"""With fewer validation windows than this nothing is chosen on them (protocols 1, Splits)."""
+_ARRAYS = "state.npz"
+_META = "state.json"
+
+
+# --- scaling ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Mean and SD of inputs (channel,) and targets (dof,), and the smallest target (dof,), of training windows only.
+
+    Where a channel or DoF does not vary, or was never there, its SD is 1.
+    """
+
+    x_mean: FloatArray
+    x_sd: FloatArray
+    y_mean: FloatArray
+    y_sd: FloatArray
+    y_min: FloatArray
+
+    @classmethod
+    def fit(cls, train: Batches) -> Scaling:
+        """Learn from ``train``. Raises ``DataError`` without windows or with a DoF that is nowhere labelled."""
+        if len(train) == 0:
+            raise DataError(f"no training window for task '{train.spec.task}'; give it more or longer recordings")
+        x_sums = _Sums(len(train.spec.channel_names))
+        y_sums = _Sums(len(train.spec.dof_names))
+        for x, y, valid in train.iterate(CHUNK):
+            x_sums.add(x)
+            y_sums.add(np.where(valid, y, np.nan))
+        unlabelled = [name for name, n in zip(train.spec.dof_names, y_sums.count, strict=True) if n == 0]
+        if unlabelled:
+            raise DataError(f"no valid training sample of {', '.join(unlabelled)}; nothing can be learnt about it")
+        return cls(*x_sums.moments(), *y_sums.moments(), y_sums.low)
+
+    def inputs(self, x: Float32Array) -> Float32Array:
+        """Return (n, time, channel) z-scores; missing sensors and lost samples become 0, the training mean."""
+        z = (x - self.x_mean.astype(np.float32)) / self.x_sd.astype(np.float32)
+        return np.where(np.isfinite(z), z, np.float32(0.0)).astype(np.float32, copy=False)
+
+    def arrays(self) -> dict[str, FloatArray]:
+        """Return the arrays to keep on disk, prefixed ``scaling/``."""
+        return {f"scaling/{name}": value for name, value in vars(self).items()}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Scaling:
+        """Return what ``arrays()`` gave."""
+        return cls(*(arrays[f"scaling/{name}"] for name in cls.__dataclass_fields__))
+
+
+class _Sums:
+    """Running NaN-aware sums in float64, shifted by the first chunk's mean so that squares do not cancel."""
+
+    def __init__(self, size: int) -> None:
+        self.count = np.zeros(size)
+        self.total = np.zeros(size)
+        self.square = np.zeros(size)
+        self.low = np.full(size, np.inf)
+        self.shift: FloatArray | None = None
+
+    def add(self, values: Float32Array) -> None:
+        flat = values.reshape(-1, values.shape[-1]).astype(np.float64)
+        known = np.isfinite(flat)
+        if self.shift is None:
+            self.shift = np.where(known, flat, 0.0).sum(0) / np.maximum(known.sum(0), 1)
+        moved = np.where(known, flat - self.shift, 0.0)
+        self.count += known.sum(0)
+        self.total += moved.sum(0)
+        self.square += (moved**2).sum(0)
+        self.low = np.minimum(self.low, np.where(known, flat, np.inf).min(0))
+
+    def moments(self) -> tuple[FloatArray, FloatArray]:
+        count = np.maximum(self.count, 1.0)
+        mean = self.total / count
+        sd = np.sqrt(np.maximum(self.square / count - mean**2, 0.0))
+        # Relative to the level, so that the rounding noise of a constant channel is not taken for a signal.
+        sd[sd <= 1e-6 * (1.0 + np.abs(mean if self.shift is None else mean + self.shift))] = 1.0
+        return mean + (0.0 if self.shift is None else self.shift), sd
+
+
+# --- on disk ---------------------------------------------------------------------------------------------------------
+
+
+def write_state(folder: Path, card: ModelCard, spec: TaskSpec, arrays: Mapping[str, NDArray[Any]], **meta: Any) -> None:
+    """Write a model's state into an existing folder: arrays as npz, the rest (JSON-plain) as JSON."""
+    np.savez(folder / _ARRAYS, allow_pickle=False, **dict(arrays))
+    text = json.dumps(
+        {"model": card.name, "version": card.version, "spec": asdict(spec), **meta}, indent=1, sort_keys=True
+    )
+    (folder / _META).write_text(text + "\n", encoding="utf-8")
+
+
+def read_state(folder: Path, card: ModelCard) -> tuple[TaskSpec, dict[str, NDArray[Any]], dict[str, Any]]:
+    """Return (spec, arrays, meta) as written. Raises ``DataError`` when absent, damaged or of another model."""
+    try:
+        meta = json.loads((folder / _META).read_text(encoding="utf-8"))
+        # np.load leaves a damaged file open, so the handle is ours.
+        with (folder / _ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        written_by = (meta["model"], meta["version"])
+        spec = _spec(meta.pop("spec"))
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"no readable model state: {error}; fit the model again", where=folder) from error
+    if written_by != (card.name, card.version):
+        raise DataError(
+            f"state of {written_by[0]} version {written_by[1]}, expected {card.name} version {card.version}; "
+            "fit the model again",
+            where=folder,
+        )
+    return spec, arrays, meta
+
+
+def _spec(stored: Mapping[str, Any]) -> TaskSpec:
+    return TaskSpec(
+        task=stored["task"],
+        version=stored["version"],
+        channel_names=tuple(stored["channel_names"]),
+        dof_names=tuple(stored["dof_names"]),
+        segments=tuple(stored["segments"]),
+        rate_hz=stored["rate_hz"],
+        window=stored["window"],
+    )
+
+
+def not_fitted(card: ModelCard) -> KinbenchError:
+    """Return the error for using a model before ``fit`` or ``load``."""
+    return KinbenchError(f"model '{card.name}' knows nothing yet: call fit or load before predict, adapt or save")
+
+
+def check_inputs(x: Float32Array, spec: TaskSpec) -> None:
+    """Raise ``DataError`` unless ``x`` is (n, time, channel) with the channels the model was fitted on."""
+    if x.ndim != 3 or x.shape[2] != len(spec.channel_names):
+        raise DataError(
+            f"expected inputs (n, time, {len(spec.channel_names)}) for task '{spec.task}', got {x.shape}; "
+            "predict on the task the model was fitted on"
+        )

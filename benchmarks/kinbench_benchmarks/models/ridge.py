@@ -1,0 +1,229 @@
+"""Ridge regression on local context: what a linear map of the last and next few tenths of a second can tell.
+
+Each angle sample is a linear function of every channel at a few lags around it. The normal equations are gathered in
+float64, a chunk of windows at a time, so nothing is random and memory does not grow with the data. Those of the
+validation windows give the validation error of any weights without another pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+
+from kinbench.contracts import ModelCard
+from kinbench.errors import UsageError
+from kinbench.windows import Batches, TaskSpec
+from kinbench_benchmarks.models._state import (
+    FEW_WINDOWS,
+    Float32Array,
+    FloatArray,
+    Scaling,
+    check_inputs,
+    not_fitted,
+    read_state,
+    write_state,
+)
+
+FIT_GRID = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+"""Penalties per training sample, on z-scored features; one is chosen per DoF on validation."""
+ADAPT_GRID = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
+"""Penalties per calibration sample on the way from the prior weights; keeping the prior is the last choice."""
+_FIT_DEFAULT = 1e-2
+_ADAPT_DEFAULT = 1e-1
+_CHUNK = 128
+
+
+@dataclass
+class _Normal:
+    """Normal equations: per DoF, F'F (dof, p, p), F'y (dof, p), y'y (dof,) and samples (dof,)."""
+
+    gram: FloatArray
+    cross: FloatArray
+    square: FloatArray
+    rows: FloatArray
+
+    def mean_square(self, dof: int, weights: FloatArray) -> float:
+        """Return the mean squared error of these weights on the samples gathered here."""
+        explained = weights @ self.gram[dof] @ weights - 2.0 * weights @ self.cross[dof]
+        return float((explained + self.square[dof]) / max(self.rows[dof], 1.0))
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    spec: TaskSpec
+    scaling: Scaling
+    weights: FloatArray
+    """(dof, lag * channel + 1), the last one the intercept; on z-scored inputs, for centred targets in degrees."""
+
+
+class Ridge:
+    """Linear regression with an L2 penalty on lagged channels.
+
+    ``reach_s`` is how far the context goes to each side, ``lags`` how many points it has, ``thin`` keeps every n-th
+    sample of a training window. At a window's ends the context is filled with the end samples. ``adapt`` solves the
+    same problem on the calibration with a penalty on the distance from the fitted weights.
+    """
+
+    card = ModelCard(
+        name="ridge",
+        version="1",
+        title="Ridge regression on lagged channels",
+        description="Each angle as a linear function of all channels within 0.4 s; penalty chosen on validation; "
+        "adapting pulls the weights from the fitted ones towards the person's, as far as validation likes it.",
+    )
+
+    def __init__(self, reach_s: float = 0.4, lags: int = 17, thin: int = 4) -> None:
+        if not (reach_s > 0 and lags >= 1 and thin >= 1):
+            raise UsageError(f"ridge needs reach_s > 0, lags >= 1, thin >= 1; got {reach_s}, {lags}, {thin}")
+        self.reach_s = float(reach_s)
+        self.lags = int(lags)
+        self.thin = int(thin)
+        self.notes: tuple[str, ...] = ()
+        self._fitted: _Fitted | None = None
+
+    def fit(self, train: Batches, valid: Batches, *, seed: int) -> None:
+        """Solve for every penalty of ``FIT_GRID``, keep the best on ``valid`` per DoF; ``seed`` plays no part.
+
+        Raises ``DataError`` when ``train`` has no window or a DoF without a valid sample.
+        """
+        scaling = Scaling.fit(train)
+        spec = train.spec
+        normal = self._gather(train, scaling)
+        dofs = range(len(spec.dof_names))
+        if len(valid) < FEW_WINDOWS:
+            self.notes = (f"{len(valid)} validation windows: penalty {_FIT_DEFAULT:g} taken, not chosen",)
+            weights = [_solve(normal, dof, _FIT_DEFAULT) for dof in dofs]
+        else:
+            self.notes = ()
+            judge = self._gather(valid, scaling)
+            weights = [
+                _best(judge, dof, [_solve(normal, dof, penalty) for penalty in FIT_GRID]) for dof in dofs
+            ]  # fmt: skip
+        self._fitted = _Fitted(spec, scaling, np.stack(weights))
+
+    def adapt(self, calibration: Batches, valid: Batches, *, seed: int) -> None:
+        """Move the weights towards the person's, by a penalty chosen on ``valid``, possibly not at all."""
+        known = self._state()
+        if len(calibration) == 0:
+            self.notes = (*self.notes, "no calibration window: not adapted")
+            return
+        normal = self._gather(calibration, known.scaling)
+        few = len(valid) < FEW_WINDOWS
+        judge = normal if few else self._gather(valid, known.scaling)
+        if few:
+            self.notes = (
+                *self.notes,
+                f"{len(valid)} validation windows: adapted with penalty {_ADAPT_DEFAULT:g}, not chosen",
+            )
+        weights = []
+        for dof, prior in enumerate(known.weights):
+            grid = (_ADAPT_DEFAULT,) if few else ADAPT_GRID
+            choices = [_solve(normal, dof, penalty, prior) for penalty in grid]
+            weights.append(choices[0] if few else _best(judge, dof, [*choices, prior]))
+        self._fitted = _Fitted(known.spec, known.scaling, np.stack(weights))
+
+    def predict(self, x: Float32Array) -> Float32Array:
+        """Return (n, time, dof) degrees for (n, time, channel) inputs of any number of time steps."""
+        known = self._state()
+        check_inputs(x, known.spec)
+        n, time, channels = x.shape
+        taps = known.weights[:, :-1].reshape(-1, self.lags, channels)
+        intercept = known.weights[:, -1] + known.scaling.y_mean
+        at = self._lagged(np.arange(time), time, known.spec.rate_hz)
+        result = np.empty((n, time, len(intercept)), dtype=np.float32)
+        for begin in range(0, n, _CHUNK):
+            z = known.scaling.inputs(x[begin : begin + _CHUNK]).astype(np.float64)
+            total = np.tile(intercept, (len(z), time, 1))
+            for lag in range(self.lags):
+                total += (z @ taps[:, lag].T)[:, at[:, lag]]
+            result[begin : begin + _CHUNK] = total
+        return result
+
+    def save(self, folder: Path) -> None:
+        """Write weights, scaling and settings into an existing folder."""
+        known = self._state()
+        write_state(
+            folder, self.card, known.spec, {"weights": known.weights, **known.scaling.arrays()},
+            settings={"reach_s": self.reach_s, "lags": self.lags, "thin": self.thin}, notes=self.notes,
+        )  # fmt: skip
+
+    def load(self, folder: Path) -> None:
+        """Take up what ``save`` wrote, its settings too."""
+        spec, arrays, meta = read_state(folder, self.card)
+        self.reach_s, self.lags, self.thin = (meta["settings"][name] for name in ("reach_s", "lags", "thin"))
+        self._fitted = _Fitted(spec, Scaling.from_arrays(arrays), arrays["weights"])
+        self.notes = tuple(meta["notes"])
+
+    def parameters(self) -> int:
+        """Return the number of weights."""
+        return self._state().weights.size
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _state(self) -> _Fitted:
+        if self._fitted is None:
+            raise not_fitted(self.card)
+        return self._fitted
+
+    def _lagged(self, at: NDArray[np.int64], time: int, rate_hz: float) -> NDArray[np.int64]:
+        """Return (len(at), lags) rows of a window of ``time`` rows: the context of each row, kept inside."""
+        offsets = np.rint(np.linspace(-self.reach_s, self.reach_s, self.lags) * rate_hz).astype(np.int64)
+        if self.lags == 1:
+            offsets[:] = 0
+        rows: NDArray[np.int64] = np.clip(at[:, None] + offsets, 0, time - 1)
+        return rows
+
+    def _gather(self, batches: Batches, scaling: Scaling) -> _Normal:
+        spec = batches.spec
+        dofs, size = len(spec.dof_names), self.lags * len(spec.channel_names) + 1
+        normal = _Normal(
+            np.zeros((dofs, size, size)), np.zeros((dofs, size)), np.zeros(dofs), np.zeros(dofs)
+        )  # fmt: skip
+        rows = np.arange(self.thin // 2, spec.window, self.thin)
+        at = self._lagged(rows, spec.window, spec.rate_hz)
+        for x, y, valid in batches.iterate(_CHUNK):
+            context = scaling.inputs(x)[:, at].reshape(-1, size - 1).astype(np.float64)
+            features = np.concatenate([context, np.ones((len(context), 1))], axis=1)
+            centred = y[:, rows].reshape(-1, dofs) - scaling.y_mean
+            _accumulate(normal, features, centred, valid[:, rows].reshape(-1, dofs))
+        return normal
+
+
+def _accumulate(normal: _Normal, features: FloatArray, targets: FloatArray, valid: NDArray[np.bool_]) -> None:
+    # DoFs of one recording are mostly masked alike, so each distinct mask is multiplied out once.
+    masks, group = np.unique(valid, axis=1, return_inverse=True)
+    for index in range(masks.shape[1]):
+        members = np.flatnonzero(group.reshape(-1) == index)
+        kept = features[masks[:, index]]
+        y = targets[masks[:, index]][:, members]
+        normal.gram[members] += kept.T @ kept
+        normal.cross[members] += (kept.T @ y).T
+        normal.square[members] += (y**2).sum(0)
+        normal.rows[members] += len(kept)
+
+
+def _solve(normal: _Normal, dof: int, penalty: float, prior: FloatArray | None = None) -> FloatArray:
+    """Return the weights that minimise squared error + penalty * rows * |w - prior|^2.
+
+    Without a prior the intercept goes free; with one it is held back too, for a few strides tell it badly.
+    """
+    rows = max(float(normal.rows[dof]), 1.0)
+    load = np.full(len(normal.cross[dof]), penalty * rows)
+    start = np.zeros_like(load) if prior is None else prior
+    if prior is None:
+        load[-1] = 1e-9 * rows
+    factor = cho_factor(normal.gram[dof] + np.diag(load), lower=True)
+    solved: FloatArray = start + cho_solve(factor, normal.cross[dof] - normal.gram[dof] @ start)
+    return solved
+
+
+def _best(judge: _Normal, dof: int, choices: Sequence[FloatArray]) -> FloatArray:
+    """Return the choice with the least error on ``judge``, the middle one where it has no label of this DoF."""
+    if judge.rows[dof] == 0:
+        return choices[len(choices) // 2]
+    return min(choices, key=lambda weights: judge.mean_square(dof, weights))
