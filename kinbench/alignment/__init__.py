@@ -1,0 +1,147 @@
+"""What the engine has to estimate: the lag between two clocks, and a sensor's rotation to its segment.
+
+Each estimate says how well it is known; none is applied silently, and one that is not known well enough is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from kinbench.alignment._calibration import calibrate
+from kinbench.alignment._lag import Lag, confident, estimate_lag, rate_correlation
+from kinbench.errors import DataError, UsageError
+from kinbench.recording import Declared, Recording, Sync, with_rotations
+from kinbench.schema import SYNC_METHODS
+
+__all__ = ["Lag", "align", "calibrate", "confident", "estimate_lag", "rate_correlation"]
+
+
+def align(recording: Recording) -> Recording:
+    """Return the recording with calibrated rotations, the reference on the imu's clock, and time zero set.
+
+    Runs the calibrations of ``recording.declared`` (``rotation_origin`` becomes ``functional``), then its sync
+    request. The lag is measured wherever it can be and written to ``attrs["sync"]``: ``method``; ``offset_s`` (start
+    of the reference minus start of the imu, in the end); ``shift_s`` (applied to the reference's time);
+    ``measured_shift_s``, ``r``, ``margin``, ``spread_s`` (all None where the lag cannot be assessed); ``confident``;
+    ``search_s``. Time is shifted under ``estimated`` and ``declared`` only: with ``hardware``, ``same_clock`` and
+    ``none`` the measurement stands there for people to judge. Under ``declared`` it is what remains after the
+    declared offset; under ``estimated`` the search is centred on ``offset_s`` where one is given.
+
+    Zero is the first imu sample, or the first of the reference where there is no imu. ``declared`` becomes None.
+
+    Raises ``DataError`` where a lag to be estimated is not known with confidence, or a calibration fails, and
+    ``UsageError`` for a request that makes no sense.
+    """
+    done = _calibrated(recording)
+    done = _synchronised(done)
+    return replace(_zeroed(done), declared=None)
+
+
+def _calibrated(recording: Recording) -> Recording:
+    requests = (recording.declared or Declared()).calibrations
+    if not requests:
+        return recording
+    if recording.imu is None:
+        raise UsageError(f"{recording.key}: calibrate asks for sensors, and the recording has none")
+    found = {}
+    problems: list[str] = []
+    for sensor, request in requests.items():
+        try:
+            found[sensor] = calibrate(recording.imu, sensor, request)
+        except DataError as error:
+            problems += error.problems
+    if problems:
+        raise DataError(problems, where=recording.key)
+    done = replace(
+        recording,
+        imu=with_rotations(recording.imu, {sensor: (matrix, "functional") for sensor, (matrix, _) in found.items()}),
+    )
+    for _, how in found.values():
+        done = done.with_step("calibrate", **how)
+    return done
+
+
+def _synchronised(recording: Recording) -> Recording:
+    request = (recording.declared or Declared()).sync or Sync("none")
+    if request.method not in SYNC_METHODS:
+        raise UsageError(
+            f"{recording.key}: sync.method must be one of {', '.join(SYNC_METHODS)}, not {request.method!r}"
+        )
+    imu, reference = recording.imu, recording.reference
+    if imu is None or reference is None:
+        return recording.with_attrs(sync=_report("none", request, imu, reference, 0.0, None))
+    if request.method == "declared" and request.offset_s is None:
+        raise UsageError(f"{recording.key}: sync.method 'declared' needs offset_s (start of the reference minus imu)")
+    placed, shift_s = reference, 0.0
+    if request.offset_s is not None and request.method in ("declared", "estimated"):
+        shift_s = request.offset_s - _offset(imu, reference)
+        placed = _shifted(reference, shift_s)
+    lag = estimate_lag(imu, placed, search_s=request.search_s)
+    if request.method == "estimated":
+        shift_s += _believed(recording, request, lag)
+    report = _report(request.method, request, imu, _shifted(reference, shift_s), shift_s, lag)
+    done = replace(recording, reference=_shifted(reference, shift_s)).with_attrs(sync=report)
+    return done.with_step("synchronise", method=request.method, shift_s=shift_s) if shift_s else done
+
+
+def _believed(recording: Recording, request: Sync, lag: Lag | None) -> float:
+    """Return the shift to apply, or raise where nobody should believe it."""
+    remedy = (
+        "declare the offset (sync.method 'declared' with offset_s), or widen or centre the search (search_s, offset_s)"
+    )
+    if lag is None:
+        raise DataError(
+            "the lag between imu and reference cannot be estimated: it needs angular rate on both segments of a joint, "
+            f"or on a segment whose orientation is known, in motion; {remedy}",
+            where=recording.key,
+        )
+    if not confident(lag):
+        raise DataError(
+            f"the lag between imu and reference is not clear within {request.search_s:g} s: the best, "
+            f"{lag.shift_s:+.3f} s, has r {lag.r:.2f}, {lag.margin:.2f} above the next best, "
+            f"spread {lag.spread_s:.3f} s; {remedy}",
+            where=recording.key,
+        )
+    return lag.shift_s
+
+
+def _report(
+    method: str, request: Sync, imu: xr.Dataset | None, reference: xr.Dataset | None, shift_s: float, lag: Lag | None
+) -> dict[str, Any]:
+    both = imu is not None and reference is not None
+    return {
+        "method": method,
+        "offset_s": _offset(imu, reference) if imu is not None and reference is not None else None,
+        "shift_s": float(shift_s),
+        "measured_shift_s": None if lag is None else lag.shift_s,
+        "r": None if lag is None else lag.r,
+        "margin": None if lag is None else lag.margin,
+        "spread_s": None if lag is None else lag.spread_s,
+        "confident": None if lag is None else confident(lag),
+        "search_s": float(request.search_s) if both else None,
+    }
+
+
+def _offset(imu: xr.Dataset, reference: xr.Dataset) -> float:
+    return float(reference["time"].values[0] - imu["time"].values[0])
+
+
+def _shifted(stream: xr.Dataset, shift_s: float) -> xr.Dataset:
+    if not shift_s:
+        return stream
+    attrs = dict(stream["time"].attrs)
+    return stream.assign_coords(time=("time", np.asarray(stream["time"].values + shift_s, dtype=np.float64), attrs))
+
+
+def _zeroed(recording: Recording) -> Recording:
+    first = recording.imu if recording.imu is not None else recording.reference
+    start_s = 0.0 if first is None or not first.sizes["time"] else float(first["time"].values[0])
+    if not start_s:
+        return recording
+    imu = None if recording.imu is None else _shifted(recording.imu, -start_s)
+    reference = None if recording.reference is None else _shifted(recording.reference, -start_s)
+    return replace(recording, imu=imu, reference=reference).with_step("set_time_zero", start_s=start_s)
