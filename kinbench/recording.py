@@ -153,9 +153,10 @@ class Declared:
 class Recording:
     """Signals and metadata of one recording.
 
-    ``imu``: dims ``time, sensor, axis, quat``; variables of ``schema.VARIABLES``; placement coordinates along
+    ``imu``: dims ``time, sensor, axis, component``; variables of ``schema.VARIABLES``; placement coordinates along
     ``sensor``; optional ``valid (time, sensor)``. ``reference``: ``angle (time, dof)`` and/or
-    ``segment_quat (time, segment, quat)`` ...; optional ``valid (time, dof)``. Each has its own ``time`` in seconds.
+    ``segment_quat (time, segment, component)`` ...; optional ``valid (time, dof)``. Each has its own ``time``, in
+    seconds.
 
     ``attrs`` (JSON-plain) holds ``schema.RECORDING_ATTRS``: among them ``person`` (the id of a human being over
     datasets, ``dataset/subject`` unless an alias is known), ``rates`` ({stream: {nominal_hz, measured_hz, regular,
@@ -218,7 +219,7 @@ def imu_dataset(
         },
     )  # fmt: skip
     if "quat" in signals:
-        data = data.assign_coords(quat_component=("quat", labels(schema.QUATERNION)))
+        data = data.assign_coords(quat_component=("component", labels(schema.QUATERNION)))
     if valid is not None:
         data["valid"] = (("time", "sensor"), np.asarray(valid, dtype=bool))
     return data
@@ -262,7 +263,7 @@ def segment_dataset(time: ArrayLike, segments: Sequence[str], quat: ArrayLike, *
     return xr.Dataset(
         {
             "segment_quat": (
-                ("time", "segment", "quat"),
+                ("time", "segment", "component"),
                 np.asarray(quat, dtype=np.float32),
                 {"units": "1", "maps": "segment_to_world", "tier": tier},
             )
@@ -270,7 +271,7 @@ def segment_dataset(time: ArrayLike, segments: Sequence[str], quat: ArrayLike, *
         coords={
             "time": ("time", np.asarray(time, dtype=np.float64), {"units": "s"}),
             "segment": ("segment", labels(segments)),
-            "quat_component": ("quat", labels(schema.QUATERNION)),
+            "quat_component": ("component", labels(schema.QUATERNION)),
         },
     )
 
