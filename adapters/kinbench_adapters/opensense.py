@@ -213,8 +213,8 @@ def _chosen(mappings: Sequence[Path], trial: str) -> list[Path]:
 
 
 def _subject(raw: Path, folder: Path) -> str | None:
-    """Return the nearest folder name like ``Subject07``, looking no higher than the folder above ``raw``."""
-    top = raw.parent
+    """Return the nearest folder name like ``Subject07``, at most two above ``raw`` (which may be its IMU folder)."""
+    top = raw.parent.parent
     for place in (folder, *folder.parents):
         if _SUBJECT.fullmatch(place.name):
             return place.name
