@@ -155,12 +155,23 @@ class DemoPart:
     name: str
 
 
+@dataclass(frozen=True)
+class DemoRecipe:
+    """What the short tour of a demo runs, by name."""
+
+    protocols: tuple[str, ...]
+    tasks: tuple[str, ...]
+    models: tuple[str, ...]
+    seeds: tuple[int, ...]
+
+
 @runtime_checkable
 class Demo(Protocol):
-    """Writes raw vendor files of a simulated cohort."""
+    """Writes raw vendor files of a simulated cohort, and says what to run on them."""
 
     name: str
     version: str
+    recipe: DemoRecipe
 
     def write(self, folder: Path, on_progress: Callable[[int, int, str], None]) -> Sequence[DemoPart]:
         """Write the raw files below ``folder`` and return the parts, in order."""

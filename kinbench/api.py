@@ -1,0 +1,300 @@
+"""What kinbench can do, by name: the command line and a notebook call the same functions.
+
+Names of plugins and stores become objects here; nothing is computed. Paths: stores lie in ``$KINBENCH_DATA`` (else
+``./data``), results in ``$KINBENCH_RESULTS`` (else ``./results``).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from kinbench import conversion, plugins, results, runner, store, verification
+from kinbench import leaderboard as boards
+from kinbench.contracts import BenchmarkProtocol, Demo
+from kinbench.conversion import Conversion, Progress, ignore
+from kinbench.errors import UsageError, suggest
+from kinbench.leaderboard import Board
+from kinbench.runner import Finished, Plan
+from kinbench.store import Store
+from kinbench.tasks import Task
+from kinbench.verification import Report
+
+Names = Iterable[str] | None
+Folder = str | Path | None
+
+
+def data_folder(data: Folder = None) -> Path:
+    """Return the folder of the stores: as given, else ``$KINBENCH_DATA``, else ``./data``."""
+    return Path(data or os.environ.get("KINBENCH_DATA") or "data")
+
+
+def results_folder(results: Folder = None) -> Path:
+    """Return the folder of the results: as given, else ``$KINBENCH_RESULTS``, else ``./results``."""
+    return Path(results or os.environ.get("KINBENCH_RESULTS") or "results")
+
+
+# --- data ------------------------------------------------------------------------------------------------------------
+
+
+def convert(
+    adapter: str, raw: str | Path, *, name: str | None = None, data: Folder = None, on_progress: Progress = ignore
+) -> Conversion:
+    """Convert a raw folder with the adapter of that name into ``<data>/<dataset>.zarr``.
+
+    ``adapter`` may carry settings, ``'name[key=value]'``; ``name`` overrides the dataset's name. The returned table
+    says what became of each recording; one that fails does not stop the others. Raises ``UsageError`` for an unknown
+    adapter, a missing folder or a wrong manifest, ``DataError`` for a folder the adapter knows nothing of.
+    """
+    reader = plugins.create("adapters", adapter)
+    return conversion.convert(reader, _existing(raw), data_folder(data), name=name, on_progress=on_progress)
+
+
+def open(dataset: str | Path, *, data: Folder = None) -> Store:
+    """Open a store by its path or by its name in the data folder; ``store.read(key).imu`` is an ``xarray.Dataset``.
+
+    Raises ``StoreError`` for what is no store, ``UsageError`` for a name that is not there.
+    """
+    path = Path(dataset)
+    if path.is_dir():
+        return store.open(path)
+    known = _stores(data)
+    if str(dataset) not in known:
+        raise UsageError(f"There is no dataset '{dataset}' in {data_folder(data)}.{suggest(str(dataset), list(known))}")
+    return store.open(known[str(dataset)])
+
+
+def validate(dataset: str | Path, *, data: Folder = None, on_progress: Progress = ignore) -> Report:
+    """Check a store's bytes, schema and physics; the report's ``table()`` is a pandas DataFrame."""
+    return verification.validate(open(dataset, data=data).path, on_progress=on_progress)
+
+
+def _existing(raw: str | Path) -> Path:
+    path = Path(raw)
+    if not path.is_dir():
+        raise UsageError(
+            f"Expected a folder of raw files, found {'a file' if path.exists() else 'nothing'} at '{raw}'."
+        )
+    return path
+
+
+def _stores(data: Folder) -> dict[str, Path]:
+    return {path.name.removesuffix(".zarr"): path for path in sorted(data_folder(data).glob("*.zarr")) if path.is_dir()}
+
+
+# --- runs ------------------------------------------------------------------------------------------------------------
+
+
+def plan(
+    *,
+    protocols: Names = None,
+    tasks: Names = None,
+    datasets: Names = None,
+    models: Names = None,
+    seeds: Sequence[int] | None = None,
+    data: Folder = None,
+    results: Folder = None,
+    on_progress: Progress = ignore,
+) -> Plan:
+    """Return which cells there are, which are done, which have no meaning and why. What is left out means all.
+
+    Raises ``UsageError`` for an unknown name, ``NotApplicable`` when a task asked for by name fits no dataset.
+    """
+    known = _stores(data)
+    chosen = list(datasets) if datasets is not None else list(known)
+    if not chosen:
+        raise UsageError(f"There are no datasets in {data_folder(data)}; make one with 'kinbench convert'.")
+    folder = results_folder(results)
+    return runner.plan(
+        [open(name, data=data) for name in chosen],
+        _load_all("protocols", protocols),
+        _load_all("tasks", tasks),
+        list(models) if models is not None else list(plugins.find("models")),
+        seeds=tuple(seeds) if seeds else runner.SEEDS,
+        results=folder,
+        cache=data_folder(data) / ".cache",
+        named=tasks is not None,
+        on_progress=on_progress,
+    )
+
+
+def execute(
+    plan: Plan,
+    *,
+    workers: int = 1,
+    limit: int | None = None,
+    fail_fast: bool = False,
+    on_progress: Progress = ignore,
+) -> Finished:
+    """Run what a plan has left to do; one result per cell is kept the moment it is scored."""
+    return runner.run(plan, workers=workers, limit=limit, fail_fast=fail_fast, on_progress=on_progress)
+
+
+def run(*, workers: int = 1, limit: int | None = None, fail_fast: bool = False, **selection: Any) -> pd.DataFrame:
+    """Plan and run in one call; returns one row per person, DoF and metric. ``selection`` is that of ``plan``."""
+    finished = execute(plan(**selection), workers=workers, limit=limit, fail_fast=fail_fast)
+    return boards.frame(finished.results)
+
+
+def leaderboard(
+    *,
+    protocols: Names = None,
+    tasks: Names = None,
+    datasets: Names = None,
+    metric: str = "rmse",
+    results: Folder = None,
+) -> Board:
+    """Return the tables made from results alone; a board shows itself in a notebook and can ``write(folder)``."""
+    return boards.board(
+        _read(results), protocols=_listed(protocols), tasks=_listed(tasks), datasets=_listed(datasets), metric=metric
+    )
+
+
+def _read(folder: Folder) -> list[results.Result]:
+    return results.read(results_folder(folder))
+
+
+def _listed(names: Names) -> list[str] | None:
+    return None if names is None else list(names)
+
+
+def _load_all(kind: plugins.Kind, names: Names) -> dict[str, Any]:
+    chosen = list(names) if names is not None else list(plugins.find(kind))
+    return {name: plugins.get(kind, name).load() for name in chosen}
+
+
+# --- the demo --------------------------------------------------------------------------------------------------------
+
+
+def demo(
+    to: str | Path = "kinbench-demo",
+    *,
+    everything: bool = False,
+    workers: int | None = None,
+    on_progress: Progress = ignore,
+    on_step: Callable[[str], None] = lambda text: None,
+) -> Board:
+    """Write a simulated cohort as raw files below ``to``, convert it, run it, and return its leaderboard.
+
+    Leaves ``raw/``, ``data/``, ``results/`` and ``leaderboard/`` in ``to``; run again, it goes on where it stopped.
+    ``everything`` runs all tasks, models and seeds instead of the short tour.
+    """
+    folder = Path(to)
+    cohort: Demo = next(iter(_load_all("demos", None).values()))
+    on_step(f"Simulated people, raw vendor files: {folder / 'raw'}")
+    parts = cohort.write(folder / "raw", on_progress)
+    for part in parts:
+        converted = convert(part.adapter, part.raw, name=part.name, data=folder / "data", on_progress=on_progress)
+        on_step(f"Converted with '{part.adapter}': {len(converted.outcomes)} recordings into {converted.path}")
+    recipe = cohort.recipe
+    planned = plan(
+        protocols=recipe.protocols,
+        tasks=None if everything else recipe.tasks,
+        models=None if everything else recipe.models,
+        seeds=None if everything else recipe.seeds,
+        data=folder / "data",
+        results=folder / "results",
+        on_progress=on_progress,
+    )
+    on_step(planned.text())
+    finished = execute(planned, workers=workers or os.cpu_count() or 1, on_progress=on_progress)
+    on_step(finished.text())
+    board = leaderboard(results=folder / "results")
+    for path in board.write(folder / "leaderboard"):
+        on_step(f"Wrote {path}")
+    return board
+
+
+# --- what there is ---------------------------------------------------------------------------------------------------
+
+
+def listing(kind: str | None = None, *, data: Folder = None) -> dict[str, list[dict[str, Any]]]:
+    """Return what there is, by kind: converted datasets and registered plugins. Imports none of them."""
+    kinds = ("datasets", *plugins.KINDS)
+    if kind is not None and kind not in kinds:
+        raise UsageError(f"There is nothing called '{kind}' to list.{suggest(kind, kinds)}")
+    found: dict[str, list[dict[str, Any]]] = {}
+    for name in kinds if kind is None else (kind,):
+        found[name] = _dataset_rows(data) if name == "datasets" else _plugin_rows(name)
+    return found
+
+
+def _dataset_rows(data: Folder) -> list[dict[str, Any]]:
+    rows = []
+    for name, path in _stores(data).items():
+        entries = store.open(path).entries()
+        rows.append(
+            {
+                "name": name,
+                "persons": len({entry.person for entry in entries}),
+                "recordings": len(entries),
+                "minutes": round(sum(entry.duration_s for entry in entries) / 60, 1),
+                "simulation": "yes" if any(entry.simulation for entry in entries) else "no",
+                "path": str(path),
+            }
+        )
+    return rows
+
+
+def _plugin_rows(kind: str) -> list[dict[str, Any]]:
+    chosen = next(known for known in plugins.KINDS if known == kind)
+    return [
+        {"name": plugin.name, "from": f"{plugin.distribution} {plugin.version}", "object": plugin.entry.value}
+        for plugin in plugins.find(chosen).values()
+    ]
+
+
+def info(name: str, *, data: Folder = None) -> list[dict[str, Any]]:
+    """Tell what a dataset, adapter, task, protocol, model or demo of that name is; one entry per meaning.
+
+    Raises ``UsageError`` with the closest name where there is none.
+    """
+    found = [_dataset_info(name, data)] if name in _stores(data) else []
+    known = [*_stores(data)]
+    for kind in plugins.KINDS:
+        registered = plugins.find(kind)
+        known += registered
+        if name in registered:
+            found.append(_plugin_info(registered[name]))
+    if not found:
+        raise UsageError(f"There is no dataset, adapter, task, protocol or model '{name}'.{suggest(name, known)}")
+    return found
+
+
+def _dataset_info(name: str, data: Folder) -> dict[str, Any]:
+    opened = open(name, data=data)
+    entries = opened.entries()
+    return {
+        "kind": "dataset",
+        "name": name,
+        **{key: value for key, value in opened.card.items() if key != "name"},
+        "path": str(opened.path),
+        "persons": len({entry.person for entry in entries}),
+        "recordings": len(entries),
+        "minutes": round(sum(entry.duration_s for entry in entries) / 60, 1),
+        "activities": sorted({entry.activity for entry in entries}),
+        "segments": sorted({sensor.segment for entry in entries for sensor in entry.sensors}),
+        "dofs": sorted({dof for entry in entries for dof in entry.dofs}),
+        "acceleration": sorted({entry.acc_kind for entry in entries if entry.acc_kind}),
+        "tiers": sorted({entry.tier for entry in entries if entry.tier}),
+        "digest": opened.digest,
+    }
+
+
+def _plugin_info(plugin: plugins.Plugin) -> dict[str, Any]:
+    loaded = plugin.load()
+    card = getattr(loaded, "card", loaded)
+    described = {"kind": plugin.kind.removesuffix("s"), "name": plugin.name}
+    described |= {"from": f"{plugin.distribution} {plugin.version}"}
+    if isinstance(loaded, Task):
+        described |= asdict(loaded) | {"channels_in": len(loaded.channel_names)}
+    elif is_dataclass(card) and not isinstance(card, type):
+        described |= {field.name: getattr(card, field.name) for field in fields(card) if field.name != "name"}
+    elif isinstance(loaded, BenchmarkProtocol):
+        described |= asdict(loaded.card)
+    return described

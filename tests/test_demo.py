@@ -1,0 +1,164 @@
+"""The main job as a stranger does it: a wheel, no checkout, no network, from raw files to a leaderboard."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from kinbench import plugins, results
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+pytestmark = pytest.mark.xdist_group("demo")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The wheel, built from the checkout without reaching for the network."""
+    out = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(out)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    return next(out.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def stranger(wheel, tmp_path_factory):
+    """A fresh environment that holds the wheel; run(*arguments) runs its kinbench in an empty folder.
+
+    The dependencies are lent by this environment through a path file, which does not activate an editable install.
+    """
+    home = tmp_path_factory.mktemp("stranger")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(home / "venv")], check=True)
+    python = home / "venv" / "bin" / "python"
+    site = Path(sysconfig.get_path("purelib", vars={"base": str(home / "venv"), "platbase": str(home / "venv")}))
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--no-deps",
+        "--no-index",
+        "--target",
+        str(site),
+        str(wheel),
+    ]
+    subprocess.run(install, check=True, capture_output=True)
+    (site / "lent.pth").write_text(sysconfig.get_path("purelib") + "\n")
+
+    def run(*arguments, check=True):
+        command = [str(python), "-W", "error", "-c", "from kinbench.cli import main; main()", *map(str, arguments)]
+        done = subprocess.run(command, cwd=home, capture_output=True, text=True)
+        assert not check or done.returncode == 0, done.stderr
+        return done
+
+    where = subprocess.run(
+        [str(python), "-c", "import kinbench, kinbench_adapters; print(kinbench.__file__, kinbench_adapters.__file__)"],
+        cwd=home, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert all(Path(path).is_relative_to(site) for path in where.stdout.split())
+    run.home = home
+    return run
+
+
+@pytest.fixture(scope="module")
+def demo(stranger):
+    """The short tour, run once from the wheel."""
+    done = stranger("demo", "--workers", 2)
+    return done.stdout, stranger.home / "kinbench-demo"
+
+
+def test_the_wheel_ships_the_engine_and_its_plugins_and_nothing_else(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    tops = {name.split("/")[0] for name in names}
+    assert tops == {"kinbench", "kinbench_adapters", "kinbench_benchmarks", f"{wheel.name.rsplit('-', 3)[0]}.dist-info"}
+    metadata = zipfile.ZipFile(wheel).read(next(name for name in names if name.endswith("METADATA"))).decode()
+    assert "License-Expression: Apache-2.0" in metadata
+
+
+def test_the_demo_ends_with_a_leaderboard_for_people_and_for_machines(demo):
+    shown, folder = demo
+    for word in ("simulation", "ui", "ug", "ua", "cross-dataset", "mean-pose", "ridge", "hur2025-cnn", "RMSE"):
+        assert word in shown
+    assert (folder / "leaderboard" / "leaderboard.md").read_text(encoding="utf-8")
+    found = results.read(folder / "results")
+    assert found
+    assert all(result.done and result.simulation for result in found)
+    assert {result.protocol.name for result in found} == {"ui", "ug", "ua", "cross-dataset"}
+
+
+def test_the_demo_again_computes_nothing_again(demo, stranger):
+    folder = demo[1]
+    before = {path: path.stat().st_mtime_ns for path in (folder / "results").glob("*.json")}
+    stranger("demo", "--workers", 1)
+    assert {path: path.stat().st_mtime_ns for path in (folder / "results").glob("*.json")} == before
+
+
+def readme_commands():
+    block = re.search(r"```sh kinbench\n(.*?)```", README, re.DOTALL)
+    return [line for line in block[1].splitlines() if line.strip()]
+
+
+@pytest.mark.parametrize("line", readme_commands())
+def test_the_readmes_commands_run_as_written(demo, stranger, line):
+    program, *arguments = shlex.split(line)
+    assert program == "kinbench"
+    assert stranger(*arguments).stdout.strip()
+
+
+def test_the_second_command_is_what_ci_runs():
+    commands = [line for line in README.splitlines() if line.startswith("python3 -m venv")]
+    assert len(commands) == 2
+    assert commands[1] in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_every_command_prints_json_for_a_machine(demo, stranger):
+    data, kept = ("--data", "kinbench-demo/data"), ("--results", "kinbench-demo/results")
+    for arguments in (
+        ("list", "--json", *data),
+        ("info", "ug", "--json"),
+        ("leaderboard", "--json", *kept),
+        ("run", "--protocol", "ug", "--task", "knee-pair", "--model", "ridge", "--seed", 0, "--json", *data, *kept),
+    ):
+        json.loads(stranger(*arguments).stdout)
+
+
+def test_a_strangers_model_appears_on_the_leaderboard(demo, stranger):
+    """One entry-point line in its own package, nothing else (the package is put beside the wheel)."""
+    site = next((stranger.home / "venv").glob("lib/*/site-packages"))
+    info = site / "strangers_lab-2.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: strangers-lab\nVersion: 2.0\n")
+    (info / "entry_points.txt").write_text("[kinbench.models]\nmy-guess = strangers_lab:Guess\n")
+    (site / "strangers_lab.py").write_text(STRANGERS_MODEL)
+    kept = ("--data", "kinbench-demo/data", "--results", "strangers-results")
+    assert "strangers-lab 2.0" in stranger("list", "models").stdout
+    stranger("run", "-p", "ug", "-t", "knee-pair", "-m", "my-guess[deg=20]", "--seed", 0, *kept)
+    assert "my-guess[deg=20]" in stranger("leaderboard", *kept[2:]).stdout
+
+
+STRANGERS_MODEL = """
+import numpy as np
+from kinbench.contracts import ModelCard
+
+class Guess:
+    card = ModelCard(name="my-guess", version="1", title="A guess", description="Always the same angle.")
+    def __init__(self, deg=10.0): self.deg = float(deg)
+    def fit(self, train, valid, *, seed): self.dofs = len(train.spec.dof_names)
+    def predict(self, x): return np.full((*x.shape[:2], self.dofs), self.deg, dtype=np.float32)
+"""
+
+
+def test_every_demo_names_only_what_is_registered():
+    for plugin in plugins.find("demos").values():
+        recipe = plugin.load().recipe
+        assert set(recipe.protocols) <= set(plugins.find("protocols"))
+        assert set(recipe.tasks) <= set(plugins.find("tasks"))
+        assert set(recipe.models) <= set(plugins.find("models"))
