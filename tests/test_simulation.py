@@ -23,7 +23,7 @@ from kinbench.kinematics import joint_angles
 
 PHASE = np.linspace(0, 1, 100, endpoint=False)
 SAGITTAL = ("hip_flexion_r", "knee_flexion_r", "ankle_dorsiflexion_r")
-SMALL = Cohort(people_per_laboratory=4, length_s=40.0)
+SMALL = Cohort(people_per_laboratory=4, length_s=35.0)
 JOINTS = [("knee_flexion_r", "thigh_r", "shank_r"), ("knee_flexion_l", "thigh_l", "shank_l"),
           ("ankle_dorsiflexion_r", "shank_r", "foot_r"), ("hip_flexion_l", "pelvis", "thigh_l")]  # fmt: skip
 
