@@ -1,14 +1,16 @@
-"""Spans of time to batches: resampling and slicing, the only lossy step (protocols 1, Resampling, Gaps)."""
+"""Labelled windows cut lazily from flat signals: what a model is fitted on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+
+from kinbench.errors import UsageError
 
 Float32Array = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
@@ -83,10 +85,38 @@ class Batches:
             yield self.take(order[begin : begin + size])
 
     def _gather(self, flat: NDArray[_T], starts: IntArray) -> NDArray[_T]:
-        # The strided view indexed once per batch copies at about half of memcpy's speed; taking rows by
-        # a (n, window) index array is half as fast again, and np.take would first copy the whole view.
+        # The strided view indexed once per batch copies at more than half of memcpy's speed; taking rows by
+        # a (n, window) index array is half as fast, and np.take would first copy the whole view.
         window = self.spec.window
         if flat.shape[0] < window:
             return np.empty((0, window, flat.shape[1]), dtype=flat.dtype)
         view = sliding_window_view(flat, window, axis=0)
         return np.ascontiguousarray(view[starts].transpose(0, 2, 1))
+
+
+def concatenate(parts: Sequence[Batches]) -> Batches:
+    """Return the windows of several stores as one set; their specs must be equal, and there must be one part at least.
+
+    One part with windows is returned as it is; of several, the flat signals are copied. The same person has the same
+    number in all of them.
+    """
+    if not parts:
+        raise UsageError("There is nothing to concatenate: expected at least one set of windows.")
+    for part in parts[1:]:
+        if part.spec != parts[0].spec:
+            raise UsageError(
+                f"Windows of '{part.spec.task}' and '{parts[0].spec.task}' cannot be joined: their specs differ."
+            )
+    kept = [part for part in parts if len(part)] or [parts[0]]
+    if len(kept) == 1:
+        return kept[0]
+    offsets = np.cumsum([0, *(part.signals.shape[0] for part in kept[:-1])])
+    return Batches(
+        signals=np.concatenate([part.signals for part in kept]),
+        targets=np.concatenate([part.targets for part in kept]),
+        labelled=np.concatenate([part.labelled for part in kept]),
+        starts=np.concatenate([part.starts + offset for part, offset in zip(kept, offsets, strict=True)]),
+        person=np.concatenate([part.person for part in kept]),
+        present=np.concatenate([part.present for part in kept]),
+        spec=kept[0].spec,
+    )

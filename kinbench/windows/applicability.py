@@ -1,0 +1,79 @@
+"""Whether a recording can feed a task, from the index alone; if not, why not, and which variant would fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from kinbench.recording import IndexEntry
+from kinbench.tasks import Task
+
+
+def applicable(entry: IndexEntry, task: Task, variants: Sequence[Task] = ()) -> str | None:
+    """Return why a recording cannot feed a task, or ``None`` where it can.
+
+    ``variants`` are tasks to try in its place; the reason names those of ``task.variants`` that would fit. Without
+    any, it names all of ``task.variants`` where another kind of acceleration or raw axes would mend it.
+    """
+    reason = _reason(entry, task)
+    if reason is None:
+        return None
+    if variants:
+        fitting = [other.name for other in variants if other.name in task.variants and _reason(entry, other) is None]
+    else:
+        fitting = list(task.variants) if any(_reason(entry, other) is None for other in _relaxed(task)) else []
+    return f"{reason}; {' or '.join(repr(name) for name in fitting)} would fit" if fitting else reason
+
+
+def _relaxed(task: Task) -> list[Task]:
+    return [
+        replace(task, acc_kind="specific_force"),
+        replace(task, acc_kind="gravity_removed"),
+        replace(task, acc_kind="specific_force", axes="sensor"),
+        replace(task, acc_kind="gravity_removed", axes="sensor"),
+    ]
+
+
+def feasible_legs(entry: IndexEntry, task: Task) -> tuple[str, ...]:
+    """Return those of the task's legs whose sensors (with a known rotation where it matters) and DoFs are there."""
+    turned = {s.segment for s in entry.sensors if task.axes == "sensor" or s.rotation_origin != "unknown"}
+    return tuple(
+        leg
+        for leg in task.legs
+        if turned.issuperset(task.segments_of(leg)) and set(entry.dofs).issuperset(task.dofs_of(leg))
+    )
+
+
+def _reason(entry: IndexEntry, task: Task) -> str | None:
+    if task.activities is not None and entry.activity not in task.activities:
+        return f"its activity is '{entry.activity}' and {task.name} takes {', '.join(task.activities)}"
+    if entry.imu_rate_hz is None:
+        return "it has no imu stream"
+    for signal in dict.fromkeys(channel.removesuffix("_norm") for channel in task.channels):
+        if signal not in entry.signals:
+            return f"it has no '{signal}', which {task.name} needs"
+    if any(channel.startswith("acc") for channel in task.channels) and entry.acc_kind != task.acc_kind:
+        return f"its acceleration is '{entry.acc_kind}' and {task.name} takes '{task.acc_kind}'"
+    if not entry.dofs:
+        return "it is unlabelled: it has no reference angle"
+    return None if feasible_legs(entry, task) else _missing(entry, task)
+
+
+def _missing(entry: IndexEntry, task: Task) -> str:
+    """Say what the leg that comes closest lacks."""
+    there = {sensor.segment for sensor in entry.sensors}
+    turned = {sensor.segment for sensor in entry.sensors if sensor.rotation_origin != "unknown"}
+    lacks: list[list[str]] = []
+    for leg in task.legs:
+        segments, dofs = task.segments_of(leg), task.dofs_of(leg)
+        lacks.append(
+            [f"no sensor on {name}" for name in segments if name not in there]
+            + [f"no reference of {name}" for name in dofs if name not in entry.dofs]
+            + [
+                f"no known rotation of the sensor on {name} to its segment"
+                for name in segments
+                if task.axes == "segment" and name in there and name not in turned
+            ]
+        )
+    fewest = min(lacks, key=len)
+    return f"it has {' and '.join(fewest)}"

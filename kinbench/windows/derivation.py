@@ -1,0 +1,252 @@
+"""One recording as a task sees it: on the task's grid, in segment axes, left legs mirrored, masked where undefined."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from kinbench.kinematics import mirror_acc, mirror_gyr
+from kinbench.metrics import circular_difference
+from kinbench.recording import Recording
+from kinbench.tasks import Moving, Task
+from kinbench.windows.fingerprints import Samples, samples_of
+from kinbench.windows.resampling import Plan, covered, interpolate, plan, resample
+
+FloatArray = NDArray[np.float64]
+Float32Array = NDArray[np.float32]
+BoolArray = NDArray[np.bool_]
+Runs = tuple[tuple[int, int], ...]
+
+UPSAMPLED_BELOW = 0.9
+"""A native rate below this part of the task's is flagged (protocols 1, Resampling)."""
+EMBARGO_S = 1.0
+"""The shortest embargo (protocols 1, Splits)."""
+RAW_CHANNELS = ("acc", "gyr")
+
+
+@dataclass(frozen=True)
+class LegSignals:
+    """One leg on the task's grid: inputs (n, channel), NaN where masked, angles (n, dof) in degrees, where they hold
+    (n, dof), and the stretches where inputs are present, the person moves and every DoF is known.
+    """
+
+    leg: str
+    signals: Float32Array
+    targets: Float32Array
+    labelled: BoolArray
+    runs: Runs
+
+
+@dataclass(frozen=True)
+class Derived:
+    """One recording as a task sees it. ``runs`` are those of any leg; ``embargo`` is in samples of the grid."""
+
+    legs: tuple[LegSignals, ...]
+    runs: Runs
+    embargo: int
+    upsampled: bool
+    native: Samples
+
+
+@dataclass(frozen=True)
+class _Sensor:
+    """One sensor on the grid: (n, 3) by channel, in the task's axes, and where it is known (n,)."""
+
+    channels: dict[str, FloatArray]
+    known: BoolArray
+
+
+def derive(recording: Recording, task: Task, legs: tuple[str, ...]) -> Derived | str:
+    """Return one recording as the task sees it, or the reason why nothing of it is left.
+
+    ``legs`` are those that the index says are there. The recording is one that ``applicable`` let pass.
+    """
+    imu, reference = recording.imu, recording.reference
+    if imu is None or reference is None or "angle" not in reference:
+        return "it has no imu stream or no reference angle"
+    time_s = np.asarray(imu["time"].values, dtype=np.float64)
+    if time_s.size < 2:
+        return "its imu stream is shorter than two samples"
+    way = plan(time_s, task.rate_hz, task.max_gap_s)
+    segments = tuple(dict.fromkeys(name for leg in legs for name in task.segments_of(leg)))
+    sensors = {name: _sensor(imu, name, task, way, time_s) for name in segments}
+    unturned = [name for name, sensor in sensors.items() if sensor is None]
+    if unturned:
+        return f"the rotation of the sensor on {', '.join(unturned)} to its segment is unknown"
+    known = {name: sensor for name, sensor in sensors.items() if sensor is not None}
+    moving = _moving(list(known.values()), task.moving, task.rate_hz, way.samples)
+    found = tuple(_leg(leg, task, known, reference, moving) for leg in legs)
+    runs = _runs(np.logical_or.reduce([_mask(leg.runs, way.samples) for leg in found]))
+    if not runs:
+        return _nothing_left(known, moving, found)
+    return Derived(
+        legs=tuple(leg for leg in found if leg.runs),
+        runs=runs,
+        embargo=max(task.window, math.ceil(EMBARGO_S * task.rate_hz), way.support),
+        upsampled=way.native_hz < UPSAMPLED_BELOW * task.rate_hz,
+        native=_native(imu, time_s),
+    )
+
+
+# --- inputs ----------------------------------------------------------------------------------------------------------
+
+
+def _sensor(imu: xr.Dataset, segment: str, task: Task, way: Plan, time_s: FloatArray) -> _Sensor | None:
+    """Return the first sensor on a segment (with a known rotation where the task turns it), or None."""
+    on_segment = [index for index, name in enumerate(imu["segment"].values) if str(name) == segment]
+    rotations = np.asarray(imu["rotation"].values, dtype=np.float64)
+    turned = [index for index in on_segment if np.isfinite(rotations[index]).all()]
+    candidates = turned if task.axes == "segment" else on_segment
+    if not candidates:
+        return None
+    index = candidates[0]
+    names = [name for name in RAW_CHANNELS if name in imu and (name == "gyr" or _wants(task, name))]
+    values = np.concatenate([np.asarray(imu[name].values[:, index], dtype=np.float64) for name in names], axis=1)
+    known = np.isfinite(values).all(axis=1)
+    if "valid" in imu:
+        known &= np.asarray(imu["valid"].values[:, index], dtype=bool)
+    grid_s = np.arange(way.samples) / task.rate_hz
+    # A sample of a sensor with a clock of its own was taken clock_offset_s after the common clock's time.
+    own_s = time_s + float(imu["clock_offset_s"].values[index])
+    inside = covered(own_s[known], grid_s, 1.0 / way.native_hz, task.max_gap_s)
+    if not known.any():
+        on_grid = np.full((way.samples, values.shape[1]), np.nan)
+    else:
+        if own_s[0] != time_s[0]:
+            values, known = interpolate(own_s[known], values[known], time_s), np.ones_like(known)
+        on_grid = resample(way, time_s, values, known)
+    if task.axes == "segment":
+        turn = rotations[index]
+        on_grid = np.concatenate(
+            [on_grid[:, start : start + 3] @ turn.T for start in range(0, on_grid.shape[1], 3)], axis=1
+        )
+    return _Sensor({name: on_grid[:, 3 * at : 3 * at + 3] for at, name in enumerate(names)}, inside)
+
+
+def _wants(task: Task, name: str) -> bool:
+    return any(channel.removesuffix("_norm") == name for channel in task.channels)
+
+
+def _moving(sensors: list[_Sensor], rule: Moving | None, rate_hz: float, samples: int) -> BoolArray:
+    """Return where the person moves, by ``tasks.Moving``."""
+    if rule is None:
+        return np.ones(samples, dtype=bool)
+    total, count = np.zeros(samples), np.zeros(samples)
+    for sensor in sensors:
+        if "gyr" in sensor.channels:
+            speed = np.sqrt((sensor.channels["gyr"] ** 2).sum(axis=1))
+            total += np.where(sensor.known, speed, 0.0)
+            count += sensor.known
+    level = np.divide(total, count, out=np.zeros(samples), where=count > 0)
+    known = (count > 0).astype(np.float64)
+    reach = round(rule.smooth_s * rate_hz / 2)
+    smooth = np.divide(_sliding_sum(level, reach), _sliding_sum(known, reach), out=np.zeros(samples), where=known > 0)
+    at_least = max(1, round(rule.at_least_s * rate_hz))
+    active = smooth > rule.floor_rad_s
+    for start, stop in _runs(~active):  # pauses shorter than that are kept
+        if stop - start < at_least and start > 0 and stop < samples:
+            active[start:stop] = True
+    for start, stop in _runs(active):
+        if stop - start < at_least:
+            active[start:stop] = False
+    return active
+
+
+def _sliding_sum(values: FloatArray, reach: int) -> FloatArray:
+    """Return the sum over ``reach`` samples before to ``reach`` samples after each, fewer at the ends."""
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    at = np.arange(values.size)
+    return np.asarray(sums[np.minimum(at + reach + 1, values.size)] - sums[np.maximum(at - reach, 0)])
+
+
+# --- legs ------------------------------------------------------------------------------------------------------------
+
+
+def _leg(leg: str, task: Task, sensors: dict[str, _Sensor], reference: xr.Dataset, moving: BoolArray) -> LegSignals:
+    used = [sensors[name] for name in task.segments_of(leg)]
+    present = np.logical_and.reduce([sensor.known for sensor in used])
+    signals = np.concatenate([_channels(sensor, task, mirrored=leg == "l") for sensor in used], axis=1)
+    signals[~present] = np.nan
+    targets, labelled = _targets(reference, task.dofs_of(leg), present.size, task)
+    usable = present & moving & labelled.all(axis=1)
+    return LegSignals(leg, signals.astype(np.float32), targets, labelled, _runs(usable))
+
+
+def _channels(sensor: _Sensor, task: Task, *, mirrored: bool) -> FloatArray:
+    parts = []
+    for channel in task.channels:
+        values = sensor.channels[channel.removesuffix("_norm")]
+        if channel.endswith("_norm"):
+            parts.append(np.sqrt((values**2).sum(axis=1, keepdims=True)))
+        elif mirrored:
+            parts.append(mirror_acc(values) if channel == "acc" else mirror_gyr(values))
+        else:
+            parts.append(values)
+    return np.concatenate(parts, axis=1)
+
+
+def _targets(reference: xr.Dataset, dofs: tuple[str, ...], samples: int, task: Task) -> tuple[Float32Array, BoolArray]:
+    """Return angles (n, dof) on the grid and where they hold; NaN elsewhere.
+
+    Interpolated linearly on the circle, never filtered. Missing values are bridged as gaps are; masked ones never.
+    """
+    time_s = np.asarray(reference["time"].values, dtype=np.float64)
+    grid_s = np.arange(samples) / task.rate_hz
+    targets = np.full((samples, len(dofs)), np.nan)
+    labelled = np.zeros((samples, len(dofs)), dtype=bool)
+    names = [str(name) for name in reference["dof"].values]
+    if time_s.size < 2:
+        return targets.astype(np.float32), labelled
+    period_s = float(np.median(np.diff(time_s)))
+    for column, dof in enumerate(dofs):
+        values = np.asarray(reference["angle"].values[:, names.index(dof)], dtype=np.float64)
+        known, masked = np.isfinite(values), np.zeros(values.size, dtype=bool)
+        if "valid" in reference:
+            valid = np.asarray(reference["valid"].values, dtype=bool)
+            masked = ~(valid if valid.ndim == 1 else valid[:, names.index(dof)])
+            known &= ~masked
+        if not known.any():
+            continue
+        beside_mask = interpolate(time_s, masked[:, None].astype(np.float64), grid_s)[:, 0] > 0
+        holds = covered(time_s[known], grid_s, period_s, task.max_gap_s) & ~beside_mask
+        on_grid = interpolate(time_s[known], values[known, None], grid_s, circular_difference)[:, 0]
+        targets[holds, column] = on_grid[holds]
+        labelled[:, column] = holds
+    return targets.astype(np.float32), labelled
+
+
+# --- runs ------------------------------------------------------------------------------------------------------------
+
+
+def _runs(mask: BoolArray) -> Runs:
+    """Return the stretches [start, stop) where a mask holds."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
+    return tuple((int(start), int(stop)) for start, stop in edges.reshape(-1, 2))
+
+
+def _mask(runs: Runs, samples: int) -> BoolArray:
+    mask = np.zeros(samples, dtype=bool)
+    for start, stop in runs:
+        mask[start:stop] = True
+    return mask
+
+
+def _nothing_left(sensors: dict[str, _Sensor], moving: BoolArray, legs: tuple[LegSignals, ...]) -> str:
+    if not any(sensor.known.any() for sensor in sensors.values()):
+        return "none of its sensors holds a valid sample"
+    if not moving.any():
+        return "nobody moves in it, by the task's rule"
+    if not any(leg.labelled.all(axis=1).any() for leg in legs):
+        return "its reference holds no instant at which all of the task's DoFs are valid"
+    return "it has no instant with inputs, motion and a valid reference together"
+
+
+def _native(imu: xr.Dataset, time_s: FloatArray) -> Samples:
+    """Return every sensor's native-rate acceleration and angular rate as hashes, for the leak check."""
+    names = [name for name in RAW_CHANNELS if name in imu]
+    values = np.concatenate([np.asarray(imu[name].values, dtype=np.float32) for name in names], axis=2)
+    return samples_of(time_s, values)

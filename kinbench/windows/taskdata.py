@@ -1,0 +1,234 @@
+"""One store as one task sees it: training windows inside spans, test windows that score every sample once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinbench.errors import UsageError
+from kinbench.recording import Span, TaskEntry
+from kinbench.tasks import Task
+from kinbench.windows.batches import Batches, BoolArray, Float32Array, IntArray, TaskSpec
+from kinbench.windows.fingerprints import HashArray, Samples
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One leg of one recording in the flat arrays: sample k of its grid is row ``offset + k``.
+
+    ``entry`` and ``leg`` are numbers into ``TaskData.entries`` and ``Task.legs``. ``runs`` are the stretches on which
+    this leg has inputs, moves and is labelled on all DoFs.
+    """
+
+    entry: int
+    leg: int
+    offset: int
+    samples: int
+    runs: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class NativePiece:
+    """What the leak check compares of one recording, in the flat arrays: ``samples`` times from row ``time``, and
+    ``runs`` by ``columns`` hashes from element ``hashes``.
+    """
+
+    time: int
+    samples: int
+    hashes: int
+    runs: int
+    columns: int
+
+
+class Predictions(TypedDict):
+    """One prediction for every covered sample: numbers of entry, leg and grid sample (m,), and degrees (m, dof)."""
+
+    key: IntArray
+    leg: IntArray
+    sample: IntArray
+    prediction: Float32Array
+
+
+class Stretch(NamedTuple):
+    """Samples [start, stop) of one piece."""
+
+    piece: Piece
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class TestWindows:
+    """Windows that cover every valid sample of some spans, tail included; it holds inputs and no answers.
+
+    Window i is rows ``starts[i]`` to ``starts[i] + lengths[i]`` of the flat signals, its last row repeated up to the
+    window where a run is shorter (``padded`` counts such runs). ``positions[i]`` is where its first sample stands
+    among the covered samples, which ``key``, ``leg`` and ``sample`` name.
+    """
+
+    signals: Float32Array
+    window: int
+    starts: IntArray
+    lengths: IntArray
+    positions: IntArray
+    key: IntArray
+    leg: IntArray
+    sample: IntArray
+    padded: int
+
+    def __len__(self) -> int:
+        return int(self.starts.size)
+
+    @property
+    def x(self) -> Float32Array:
+        """All inputs, (n, time, channel) float32 in SI units."""
+        step = np.minimum(np.arange(self.window)[None, :], self.lengths[:, None] - 1)
+        return np.asarray(self.signals[self.starts[:, None] + step], dtype=np.float32)
+
+    def assemble(self, predictions: NDArray[np.floating]) -> Predictions:
+        """Return one prediction per covered sample from (n, time, dof): overlaps averaged in float64, padding dropped.
+
+        Raises ``UsageError`` when the shape is not that of the windows.
+        """
+        expected = (len(self), self.window)
+        if predictions.ndim != 3 or predictions.shape[:2] != expected:
+            raise UsageError(
+                f"The model returned predictions of shape {predictions.shape}; expected "
+                f"({expected[0]}, {expected[1]}, dof), one for every sample of every window."
+            )
+        total = np.zeros((self.key.size, predictions.shape[2]), dtype=np.float64)
+        count = np.zeros(self.key.size, dtype=np.int64)
+        # One step at a time: within a step no two windows meet in a sample, so a plain += is exact and its order fixed.
+        for step in range(self.window):
+            inside = self.lengths > step
+            at = self.positions[inside] + step
+            total[at] += predictions[inside, step]
+            count[at] += 1
+        return Predictions(
+            key=self.key, leg=self.leg, sample=self.sample,
+            prediction=(total / count[:, None]).astype(np.float32),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """The recordings of one store that can feed a task, resampled, in segment axes, as flat arrays.
+
+    ``signals`` (rows, channel) float32 in SI units (NaN where masked), ``targets`` (rows, dof) float32 in degrees,
+    ``labelled`` (rows, dof) bool; ``pieces`` say which rows belong to which leg of which of the ``entries``.
+    ``excluded`` names the recordings that cannot feed the task, and why. ``native_time_s`` (rows,) and
+    ``native_hashes`` (elements,) hold what the leak check compares, ``native`` where it stands, one per entry.
+    """
+
+    task: Task
+    store_name: str
+    entries: tuple[TaskEntry, ...]
+    excluded: tuple[tuple[str, str], ...]
+    pieces: tuple[Piece, ...]
+    signals: Float32Array
+    targets: Float32Array
+    labelled: BoolArray
+    native: tuple[NativePiece, ...]
+    native_time_s: NDArray[np.float64]
+    native_hashes: HashArray
+
+    @property
+    def spec(self) -> TaskSpec:
+        """What a model may know of the task."""
+        return TaskSpec(
+            self.task.name, self.task.version, self.task.channel_names, self.task.dofs, self.task.segments,
+            self.task.rate_hz, self.task.window,
+        )  # fmt: skip
+
+    def batches(self, spans: Sequence[Span]) -> Batches:
+        """Return the training windows that lie wholly inside one span and one run, ``task.stride`` samples apart.
+
+        Both legs of a leg-agnostic task give windows. Spans of recordings that this store does not hold are left to
+        the stores that do.
+        """
+        window, stride = self.task.window, self.task.stride
+        starts = [np.empty(0, dtype=np.int64)]
+        person = [np.empty(0, dtype=np.int64)]
+        for piece, start, stop in self._stretches(spans):
+            first = np.arange(start, stop - window + 1, stride, dtype=np.int64) + piece.offset
+            starts.append(first)
+            person.append(np.full(first.size, _opaque(self.entries[piece.entry].person), dtype=np.int64))
+        rows = np.concatenate(starts)
+        return Batches(
+            signals=self.signals, targets=self.targets, labelled=self.labelled, starts=rows,
+            person=np.concatenate(person), present=np.ones((rows.size, len(self.task.segments)), dtype=bool),
+            spec=self.spec,
+        )  # fmt: skip
+
+    def test_windows(self, spans: Sequence[Span]) -> TestWindows:
+        """Return windows that cover every valid sample of the spans, ``task.stride`` apart, each with its tail.
+
+        Windows stay inside one span and one run; a run shorter than a window is padded at its edge and counted.
+        """
+        window, stride = self.task.window, self.task.stride
+        starts, lengths, positions, key, leg, sample = ([np.empty(0, dtype=np.int64)] for _ in range(6))
+        covered = padded = 0
+        for piece, start, stop in self._stretches(spans):
+            length = stop - start
+            first = np.arange(0, max(length - window, 0) + 1, stride, dtype=np.int64)
+            if first[-1] + window < length:
+                first = np.append(first, length - window)
+            starts.append(first + start + piece.offset)
+            lengths.append(np.full(first.size, min(window, length), dtype=np.int64))
+            positions.append(first + covered)
+            key.append(np.full(length, piece.entry, dtype=np.int64))
+            leg.append(np.full(length, piece.leg, dtype=np.int64))
+            sample.append(np.arange(start, stop, dtype=np.int64))
+            covered += length
+            padded += length < window
+        return TestWindows(
+            signals=self.signals, window=window, starts=np.concatenate(starts), lengths=np.concatenate(lengths),
+            positions=np.concatenate(positions), key=np.concatenate(key), leg=np.concatenate(leg),
+            sample=np.concatenate(sample), padded=padded,
+        )  # fmt: skip
+
+    def truth(self, table: Predictions) -> tuple[Float32Array, BoolArray]:
+        """Return (reference (m, dof) in degrees, valid (m, dof)) of the samples of an assembled table."""
+        offsets = np.zeros((len(self.entries), len(self.task.legs)), dtype=np.int64)
+        for piece in self.pieces:
+            offsets[piece.entry, piece.leg] = piece.offset
+        rows = offsets[table["key"], table["leg"]] + table["sample"]
+        return np.asarray(self.targets[rows]), np.asarray(self.labelled[rows])
+
+    def samples(self, key: str) -> Samples:
+        """Return the native-rate inputs of one recording, as the leak check compares them.
+
+        Raises ``UsageError`` for a recording that does not feed the task.
+        """
+        for entry, native in zip(self.entries, self.native, strict=True):
+            if str(entry.key) == key:
+                hashes = self.native_hashes[native.hashes : native.hashes + native.runs * native.columns]
+                return Samples(
+                    self.native_time_s[native.time : native.time + native.samples],
+                    hashes.reshape(native.runs, native.columns),
+                )
+        raise UsageError(f"Recording '{key}' of store '{self.store_name}' does not feed task '{self.task.name}'.")
+
+    def _stretches(self, spans: Iterable[Span]) -> list[Stretch]:
+        """Return where spans and runs meet, by recording, leg and time."""
+        by_key: dict[str, list[Span]] = defaultdict(list)
+        for span in sorted(set(spans)):
+            by_key[span.key].append(span)
+        return [
+            Stretch(piece, max(span.start, start), min(span.stop, stop))
+            for piece in self.pieces
+            for span in by_key.get(str(self.entries[piece.entry].key), ())
+            for start, stop in piece.runs
+            if max(span.start, start) < min(span.stop, stop)
+        ]
+
+
+def _opaque(person: str) -> int:
+    """Return a number that is the same for the same person in every store, and says nothing else."""
+    return int.from_bytes(hashlib.sha256(person.encode()).digest()[:6], "big")
