@@ -10,6 +10,7 @@ from kinbench_adapters._formats.mt_manager import (
     GROUPS,
     angle_between_deg,
     quaternion_from_euler,
+    quaternion_from_matrix,
     read_mt,
 )
 from scipy.spatial.transform import Rotation
@@ -169,6 +170,26 @@ def test_the_matrix_is_read_column_after_column(export):
     assert file.orientation == "Mat"
 
 
+@settings(max_examples=60, deadline=None)
+@given(turn=st.lists(st.floats(-180, 180), min_size=3, max_size=3), flip=st.sampled_from(["", "x", "y", "z"]))
+def test_every_matrix_becomes_its_quaternion_half_turns_included(turn, flip):
+    rotation = Rotation.from_euler("xyz", turn, degrees=True)
+    if flip:
+        rotation = Rotation.from_euler(flip, 180, degrees=True)
+    written = np.round(rotation.as_matrix(), 6).T.reshape(1, 9)
+    quat = quaternion_from_matrix(written)
+    assert np.linalg.norm(quat) == pytest.approx(1)
+    assert angle_between_deg(quat, rotation.as_quat(scalar_first=True)[None])[0] < 1e-3
+
+
+def test_a_matrix_with_a_missing_element_is_a_missing_orientation():
+    _, cells = matrix_rows(2)
+    values = np.array(cells, dtype=float)
+    values[1, 4] = np.nan
+    quat = quaternion_from_matrix(values)
+    assert np.isfinite(quat[0]).all() and np.isnan(quat[1]).all()
+
+
 def test_euler_angles_are_degrees_about_the_fixed_x_y_z(export):
     angles = [(0, 90.0, 0.0, 0.0), (1, 0.0, 0.0, 90.0), (2, 90.0, 0.0, 90.0)]
     file = read_mt(write(export, angles, columns=("PacketCounter", "Roll", "Pitch", "Yaw")))
@@ -206,6 +227,14 @@ def test_a_row_cut_short_or_too_long_is_told_by_line(export):
     rows[2], rows[4] = rows[2][:-1], (*rows[4], "1.0")
     message = refused(write(export, rows))
     assert f"Line {FIRST_ROW + 2} has 7 cells" in message and f"Line {FIRST_ROW + 4} has 9 cells" in message
+
+
+def test_bytes_of_nothing_amid_the_rows_are_refused(export):
+    write(export, packets(9000))
+    content = bytearray(export.read_bytes())
+    content[-100] = 0
+    export.write_bytes(content)
+    assert "binary" in refused(export)
 
 
 def test_a_last_line_cut_between_cells_is_told(export):
