@@ -245,6 +245,20 @@ def test_a_lag_outside_the_search_gives_no_confidence():
         assert not confident(lag)
 
 
+def test_a_search_narrower_than_a_stride_does_not_believe_the_wrong_stride(leg):
+    imu, reference = leg.imu(100.0, 30.0), leg.angles(100.0, 0.0, 30.0)
+    for away_s in (1.0, 1.1, 1.2):
+        lag = estimate_lag(imu, reference.assign_coords(time=reference["time"].values + away_s), search_s=0.4)
+        assert not confident(lag)
+    assert confident(estimate_lag(imu, reference, search_s=0.4))
+
+
+def test_a_clock_that_does_not_increase_is_refused(leg):
+    imu, reference = leg.imu(100.0, 10.0), leg.angles(100.0, 0.0, 10.0)
+    with pytest.raises(DataError, match="imu's time must increase"):
+        estimate_lag(imu.isel(time=np.r_[0:500, 499:900]), reference, search_s=1.0)
+
+
 def test_shuffled_motion_gives_no_confidence(leg):
     imu, reference = leg.imu(100.0, 30.0), leg.angles(100.0, 0.0, 30.0)
     pieces = np.random.default_rng(0).permutation(np.arange(3000).reshape(30, 100)).ravel()
@@ -566,8 +580,9 @@ def test_a_real_reference_run_backwards_gives_no_confidence(name):
 @pytest.mark.parametrize("name", ["neura", "capsense", "zare-2", "fan"])
 def test_a_real_lag_outside_the_search_gives_no_confidence(name):
     imu, reference = REAL[name][0]()
-    for away_s in (2.5, 4.7, -3.0, -6.0):
-        lag = estimate_lag(imu, reference.assign_coords(time=reference["time"].values + away_s), search_s=2.0)
+    for away_s, search_s in ((1.2, 0.5), (2.5, 2.0), (4.7, 2.0), (-3.0, 2.0), (-6.0, 2.0)):
+        moved = reference.assign_coords(time=reference["time"].values + away_s)
+        lag = estimate_lag(imu, moved, search_s=search_s)
         assert not confident(lag), (away_s, lag)
 
 

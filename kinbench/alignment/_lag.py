@@ -25,6 +25,7 @@ from scipy.ndimage import binary_dilation
 from scipy.signal import butter, sosfiltfilt
 
 from kinbench import schema, virtual_imu
+from kinbench.errors import DataError
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -32,7 +33,7 @@ BoolArray = NDArray[np.bool_]
 CUTOFF_HZ = 12.0
 """Low-pass of both sides. Joint rates have nearly all their power below 6 Hz; what lies above it, up to where skin and
 markers rattle, is what makes the peak sharp: on a marker-IK treadmill trial the lags of the joints of one body agree
-within 0.3 sample at 12 Hz and only within 2 samples at 3 Hz."""
+within half a sample at 12 Hz and only within two at 3 Hz."""
 
 GUARD_S = 0.15
 """Samples this near to a missing or masked one are left out: the low-pass has forgotten the hole by then."""
@@ -52,18 +53,23 @@ MIN_RATE_RAD_S = 0.05
 LOBE_S = 0.2
 """Half the least width of the main peak: a second peak nearer than this is the same peak. No stride is this short."""
 
+RIVAL_S = 2.0
+"""How far beyond the search rivals are looked for: otherwise a search narrower than a stride, or one that ends before
+the true lag, would find a false peak and nothing better."""
+
 CONFIDENT_R = 0.75
-CONFIDENT_RATIO = 2.0
+CONFIDENT_RATIO = 1.5
 CONFIDENT_SPREAD_S = 0.05
 """A lag is believed where r is at least ``CONFIDENT_R`` (more than half of the variance explained), where the second
 peak leaves at least ``CONFIDENT_RATIO`` times as much variance unexplained as the first (``margin`` alone would ask too
 much of periodic gait seen clearly, and too little of gait seen badly), and where joints or sensors agree within
 ``CONFIDENT_SPREAD_S``.
 
-Measured on real recordings with optical or encoder reference (walking over ground and on a treadmill, jumps, mixed
-tasks; 7 recordings): true lags have r 0.83 to 0.999 and a ratio of 2.8 to 300. False peaks, got from another person's
-or another recording's reference, or by putting the true lag out of the search, have r up to 0.92 (regular treadmill
-gait one stride off) and a ratio of at most 1.5."""
+Measured on eight real recordings with an optical or encoder reference (walking over ground and on treadmills, jumps,
+mixed tasks): at the true lags r is 0.83 to 0.999 and the ratio 2.8 or more. 350 false ones, got by running the
+reference backwards, shuffling its seconds, taking another recording's or person's, or putting the true lag out of the
+search, reach r 0.92 (regular treadmill gait, a stride off) and a ratio of 1.06. The thresholds were chosen on the same
+recordings."""
 
 
 @dataclass(frozen=True)
@@ -95,21 +101,27 @@ def estimate_lag(imu: xr.Dataset, reference: xr.Dataset, *, search_s: float) -> 
     """Measure the lag between an imu stream and a reference stream within +-``search_s`` of their declared times.
 
     Both streams must be in schema units. Returns None where it cannot be assessed: no ``gyr``, nothing of the
-    reference that belongs to a sensor, too little overlap, or no motion.
+    reference that belongs to a sensor, too little overlap, or no motion. Raises ``DataError`` where a clock does not
+    increase strictly.
     """
+    for name, stream in (("imu", imu), ("reference", reference)):
+        if not (np.diff(stream["time"].values) > 0).all():
+            raise DataError(f"the {name}'s time must increase strictly from sample to sample, and does not")
     if "gyr" not in imu or min(imu.sizes["time"], reference.sizes["time"]) < MIN_SAMPLES:
         return None
     grid = _Grid.of(imu, reference)
     pairs, method = _pairs(imu, reference, grid)
-    reach = int(np.ceil(search_s * grid.rate_hz))
+    inside = int(np.ceil(search_s * grid.rate_hz))
+    reach = inside + round(RIVAL_S * grid.rate_hz)
     curves = [(curve, count) for curve, count in (_curve(pair, reach, grid) for pair in pairs) if curve is not None]
     if not curves:
         return None
     stack = np.array([curve for curve, _ in curves])
     together = np.median(stack, axis=0)
-    if not np.isfinite(together).any():
+    searched = together[reach - inside : reach + inside + 1]
+    if not np.isfinite(searched).any():
         return None
-    best = int(np.nanargmax(together))
+    best = reach - inside + int(np.nanargmax(searched))
     lobe = round(LOBE_S * grid.rate_hz)
     summits = [_summit(curve, best, lobe) for curve in stack]
     singles = np.array([_refined(curve, summit) for curve, summit in zip(stack, summits, strict=True)])
@@ -308,26 +320,28 @@ def _curve(pair: _Pair, reach: int, grid: _Grid) -> tuple[FloatArray | None, int
         return None, 0
     if min(_rms(pair.target[pair.heard]), _rms(pair.inputs[pair.seen])) < MIN_RATE_RAD_S:
         return None, 0
-    products = _Correlator(pair, reach)
-    count = products(pair.heard, pair.seen)
+    sums = _LaggedSums(pair, reach)
+    heard, seen = sums.transform(pair.heard), sums.transform(pair.seen)
+    count = sums(heard, seen)
     heaviest = float(count.max())
     enough = count >= max(MIN_OVERLAP_SHARE * heaviest, MIN_OVERLAP_S * grid.rate_hz)
     if not enough.any():
         return None, 0
     safe = np.where(enough, count, 1.0)
-    target = pair.target - pair.target[pair.heard].mean()
-    inputs = pair.inputs - pair.inputs[pair.seen].mean(axis=0)
+    target = np.where(pair.heard, pair.target - pair.target[pair.heard].mean(), 0.0)
+    inputs = np.where(pair.seen[:, None], pair.inputs - pair.inputs[pair.seen].mean(axis=0), 0.0)
     channels = range(inputs.shape[1])
-    target_sum = products(pair.heard * target, pair.seen)
-    total = products(pair.heard * target**2, pair.seen) - target_sum**2 / safe
-    sums = np.stack([products(pair.heard, pair.seen * inputs[:, i]) for i in channels], axis=1)
-    cross = np.stack([products(pair.heard * target, pair.seen * inputs[:, i]) for i in channels], axis=1)
-    cross -= sums * (target_sum / safe)[:, None]
+    told = sums.transform(target)
+    target_sum = sums(told, seen)
+    total = sums(sums.transform(target**2), seen) - target_sum**2 / safe
+    each = [sums.transform(inputs[:, i]) for i in channels]
+    input_sums = np.stack([sums(heard, side) for side in each], axis=1)
+    cross = np.stack([sums(told, side) for side in each], axis=1) - input_sums * (target_sum / safe)[:, None]
     gram = np.empty((len(count), len(channels), len(channels)))
     for i in channels:
         for j in range(i + 1):
-            gram[:, i, j] = gram[:, j, i] = products(pair.heard, pair.seen * inputs[:, i] * inputs[:, j])
-    gram -= sums[:, :, None] * sums[:, None, :] / safe[:, None, None]
+            gram[:, i, j] = gram[:, j, i] = sums(heard, sums.transform(inputs[:, i] * inputs[:, j]))
+    gram -= input_sums[:, :, None] * input_sums[:, None, :] / safe[:, None, None]
     return np.where(enough & (total > 0), _explained(gram, cross, total), np.nan), int(heaviest)
 
 
@@ -340,30 +354,21 @@ def _explained(gram: FloatArray, cross: FloatArray, total: FloatArray) -> FloatA
     return np.where(cross[:, 0] < 0, 0.0, r) if gram.shape[1] == 1 else r
 
 
-class _Correlator:
-    """Sums over time of (target side)(inputs side, shifted by each lag), by FFT.
-
-    Transforms are kept, since the same few sides meet again and again.
-    """
+class _LaggedSums:
+    """Sums over time of (target side) x (inputs side, shifted by each lag), from the transforms of both sides."""
 
     def __init__(self, pair: _Pair, reach: int) -> None:
         self._length = next_fast_len(len(pair.target) + len(pair.inputs) + 2 * reach + 2, real=True)
-        first = pair.target_start - pair.inputs_start - reach
-        self._where = (first + np.arange(2 * reach + 1)) % self._length
-        reachable = first + np.arange(2 * reach + 1)
-        self._reachable = (reachable > -len(pair.target)) & (reachable < len(pair.inputs))
-        self._sides: dict[bytes, NDArray[np.complex128]] = {}
+        lags = pair.target_start - pair.inputs_start + np.arange(-reach, reach + 1)
+        self._places = lags % self._length
+        self._meet = (lags > -len(pair.target)) & (lags < len(pair.inputs))
 
-    def __call__(self, target: NDArray[np.generic], inputs: NDArray[np.generic]) -> FloatArray:
-        product = np.conj(self._transform(target)) * self._transform(inputs)
-        return np.where(self._reachable, irfft(product, self._length)[self._where], 0.0)
+    def transform(self, side: NDArray[np.generic]) -> NDArray[np.complex128]:
+        return np.asarray(rfft(np.asarray(side, dtype=np.float64), self._length), dtype=np.complex128)
 
-    def _transform(self, side: NDArray[np.generic]) -> NDArray[np.complex128]:
-        values = np.asarray(side, dtype=np.float64)
-        key = values.tobytes()
-        if key not in self._sides:
-            self._sides[key] = rfft(values, self._length)
-        return self._sides[key]
+    def __call__(self, target: NDArray[np.complex128], inputs: NDArray[np.complex128]) -> FloatArray:
+        sums = irfft(np.conj(target) * inputs, self._length)[self._places]
+        return np.where(self._meet, sums, 0.0)
 
 
 def _rms(values: FloatArray) -> float:
@@ -408,11 +413,12 @@ def _refined(curve: FloatArray, peak: int) -> float:
 
 
 def _margin(curve: FloatArray, best: int, lobe: int) -> float:
-    """Return how far the highest point outside the main peak lies below it; 0 where the peak stands at an edge.
+    """Return how far the highest point outside the main peak lies below it; 0 where the best is no peak at all.
 
     The main peak reaches down both its sides to where the curve turns up again.
     """
-    if best in (0, len(curve) - 1) or not np.isfinite(curve[[best - 1, best + 1]]).all():
+    beside = curve[max(0, best - 1) : best + 2]
+    if len(beside) < 3 or not np.isfinite(beside).all() or beside.max() > curve[best]:
         return 0.0
     low, high = max(0, best - lobe), min(len(curve) - 1, best + lobe)
     while low > 0 and curve[low - 1] <= curve[low]:
