@@ -1,0 +1,78 @@
+"""The index: what is in a store, without opening a recording. Derived from the units' manifests, and never the truth.
+
+It is not trusted to be current: every unit's seal (its last 64 bytes) is compared with the one the index knows, and
+only the manifests of units that differ are opened. So a lost, damaged, old or copied index costs time and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kinbench.errors import StoreError
+from kinbench.recording import IndexEntry
+from kinbench.store import unit
+from kinbench.store.entries import from_json, to_json
+from kinbench.store.files import canonical
+from kinbench.store.layout import FORMAT, INDEX, key_of, unit_names, unit_path
+
+
+@dataclass(frozen=True)
+class Indexed:
+    """One unit as the index knows it."""
+
+    seal: str
+    entry: IndexEntry
+
+
+Index = Mapping[str, Indexed]
+"""From the unit's name (``subject/session/trial``) to what is known of it."""
+
+
+def stored(root: Path) -> Index | None:
+    """Return the index that was saved, or None where there is none or it is damaged."""
+    try:
+        said = json.loads((root / INDEX).read_bytes())
+        units: dict[str, Any] = said["units"]
+        if said["kinbench_format"] != FORMAT or said["sha256"] != hashlib.sha256(canonical(units)).hexdigest():
+            return None
+        return {name: Indexed(found["seal"], from_json(found["entry"])) for name, found in units.items()}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def current(root: Path, dataset: str, known: Index) -> dict[str, Indexed]:
+    """Return the index of what is there now, taking from ``known`` what its seal confirms.
+
+    Raises ``StoreError`` naming every unit whose manifest cannot be read.
+    """
+    found, bad = {}, []
+    for name in sorted(unit_names(root)):
+        path = unit_path(root, key_of(dataset, name))
+        try:
+            seal = unit.read_seal(path)
+            if name in known and known[name].seal == seal:
+                found[name] = known[name]
+            else:
+                found[name] = Indexed(seal, unit.read_manifest(path, key_of(dataset, name)).entry)
+        except FileNotFoundError:
+            continue  # a writer removed it between the listing and this line
+        except StoreError as error:
+            bad.append(str(error))
+        except OSError as error:
+            bad.append(f"{path}: it cannot be read ({error.strerror or error})")
+    if bad:
+        raise StoreError(bad)
+    return found
+
+
+def index_bytes(index: Index) -> bytes:
+    """Return the file of an index; the same recordings give the same bytes."""
+    units = {name: {"seal": index[name].seal, "entry": to_json(index[name].entry)} for name in sorted(index)}
+    return canonical(
+        {"kinbench_format": FORMAT, "sha256": hashlib.sha256(canonical(units)).hexdigest(), "units": units}
+    )
