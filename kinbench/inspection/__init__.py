@@ -1,0 +1,37 @@
+"""Physics checks on one converted recording that need no second dataset (schema 1, Validation).
+
+Every check has three outcomes. A pass needs evidence: where there is too little motion, rest or length, the finding
+says ``NOT ASSESSED`` with the reason. Structure is ``kinbench.schema``'s business.
+"""
+
+from __future__ import annotations
+
+from kinbench.inspection.findings import Finding, Verdict, sensors_of
+from kinbench.inspection.motion import check_axes, check_gravity, check_gyro_unit, check_quaternion, moves
+from kinbench.inspection.values import check_angles, check_clock, check_sync, check_values
+from kinbench.recording import Recording
+
+__all__ = ["Finding", "Verdict", "check"]
+
+
+def check(recording: Recording) -> list[Finding]:
+    """Return every finding about a recording in schema form, in a fixed order.
+
+    Gravity, gyro unit, handedness and axes, quaternion, clock, spikes, clipping, stuck values, angle range, sync.
+    """
+    rates = recording.attrs.get("rates") or {}
+    findings: list[Finding] = []
+    sensors = [] if recording.imu is None else list(sensors_of(recording.imu))
+    if recording.imu is not None:
+        findings += check_clock("imu", recording.imu, rates.get("imu") or {})
+        findings += check_gyro_unit(sensors, recording.reference)
+        for sensor in sensors:
+            findings += check_gravity(sensor)
+            findings += check_quaternion(sensor)
+            findings += check_axes(sensor, recording.reference)
+            findings += check_values(sensor)
+    if recording.reference is not None:
+        findings += check_clock("reference", recording.reference, rates.get("reference") or {})
+        findings += check_angles(recording.reference, moving=any(map(moves, sensors)))
+    findings += check_sync(recording.attrs)
+    return findings

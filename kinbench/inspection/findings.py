@@ -1,0 +1,90 @@
+"""What a check says, and what it is told about a sensor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+Verdict = Literal["PASS", "FAIL", "NOT ASSESSED"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The outcome of one check in one place.
+
+    ``where`` is a path as in a schema breach (``imu.acc[thigh]``); ``value`` is the figure the verdict rests on, in
+    the unit the message names. ``PASS`` is said only after a look at enough data; too little is ``NOT ASSESSED``.
+    """
+
+    check: str
+    verdict: Verdict
+    where: str
+    message: str
+    value: float | None = None
+
+    def __str__(self) -> str:
+        return f"{self.verdict} {self.check} {self.where}: {self.message}"
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """One sensor's signals as (n, 3 or 4) float64, NaN where masked or missing; None where there is no such signal."""
+
+    name: str
+    segment: str
+    time: FloatArray
+    acc: FloatArray | None
+    gyr: FloatArray | None
+    quat: FloatArray | None
+    acc_kind: str
+    rotation: FloatArray
+    rotation_origin: str
+
+    @property
+    def rate_hz(self) -> float:
+        """The rate by the median step, 0 where there is none."""
+        return median_rate_hz(self.time)
+
+
+def sensors_of(imu: xr.Dataset) -> Iterator[Sensor]:
+    """Yield each sensor of an imu stream in schema form."""
+    time = np.asarray(imu["time"].values, dtype=np.float64)
+    for index, name in enumerate(imu["sensor"].values):
+        lost = np.zeros(time.size, dtype=bool)
+        if "valid" in imu:
+            mask = np.asarray(imu["valid"].values)
+            lost = ~(mask if mask.ndim == 1 else mask[:, index])
+        signals: dict[str, FloatArray | None] = {}
+        for variable in ("acc", "gyr", "quat"):
+            signals[variable] = None
+            if variable in imu:
+                values = np.array(imu[variable].values[:, index], dtype=np.float64)
+                values[lost] = np.nan
+                signals[variable] = values if np.isfinite(values).any() else None
+        yield Sensor(
+            name=str(name), segment=str(imu["segment"].values[index]), time=time,
+            acc=signals["acc"], gyr=signals["gyr"], quat=signals["quat"],
+            acc_kind=str(imu["acc"].attrs.get("kind", "")) if "acc" in imu else "",
+            rotation=np.asarray(imu["rotation"].values[index], dtype=np.float64),
+            rotation_origin=str(imu["rotation_origin"].values[index]),
+        )  # fmt: skip
+
+
+def median_rate_hz(time: FloatArray) -> float:
+    """Return 1 / median step of a time axis in seconds, 0 where it has no steps forward."""
+    steps = np.diff(time[np.isfinite(time)])
+    steps = steps[steps > 0]
+    return float(1.0 / np.median(steps)) if steps.size else 0.0
+
+
+def norm(values: FloatArray) -> FloatArray:
+    """Return the length of each row."""
+    lengths: FloatArray = np.linalg.norm(values, axis=-1)
+    return lengths

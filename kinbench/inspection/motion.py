@@ -1,0 +1,369 @@
+"""Physics between a sensor's signals: gravity at rest, angular rate against orientation, orientation against gravity.
+
+Nothing here needs a second dataset. A device cannot be wrong about gravity, nor can its gyroscope and its
+orientation disagree, except by unit, axes, order or direction: so a check names the one that would explain it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import permutations, product
+
+import numpy as np
+import xarray as xr
+from scipy.spatial.transform import Rotation
+
+from kinbench.inspection.findings import Finding, FloatArray, Sensor, Verdict, median_rate_hz, norm
+from kinbench.schema import GRAVITY
+
+GRAVITY_TOLERANCE = 0.3
+"""m s-2 around 9.81 at rest (schema 1, Validation); accelerometers in use are biased by up to 0.2."""
+REST_S = 0.5
+REST_WINDOWS = 2
+REST_SHARE = 0.02
+"""At rest: half a second in which acceleration varies by less than 2 % of its overall RMS, whatever the unit."""
+FREE_LIMIT = 1.0
+"""m s-2 left at rest after gravity was removed with a fused orientation that is a few degrees off."""
+UP_LIMIT_DEG = 15.0
+"""Mean R acc points up within a degree on good devices, for mean acceleration over seconds is gravity."""
+RATE_RATIO = (0.8, 1.25)
+"""|gyr| over the rate of the orientation: 0.999 to 1.002 on good devices, 25 % off where an optical one is noisy."""
+DEG = float(np.degrees(1.0))
+FAST_RAD_S = 40.0
+"""No body segment turns at 40 rad/s for 1 % of the time: such a figure is in deg/s."""
+SLOW_RAD_S = 0.25
+_MOVING_RAD_S = 0.3
+_LEAST_S = 2.0
+
+
+# --- gravity ---------------------------------------------------------------------------------------------------------
+
+
+def check_gravity(sensor: Sensor) -> Iterator[Finding]:
+    """Compare the median |acc| of still periods with gravity, and name the unit that would explain it."""
+    if sensor.acc is None:
+        return
+    where = f"imu.acc[{sensor.name}]"
+    rest = resting(sensor.acc, sensor.rate_hz)
+    if len(rest) < REST_WINDOWS:
+        yield Finding("gravity", "NOT ASSESSED", where, f"only {len(rest) * REST_S:g} s at rest")
+        return
+    value = float(np.median(rest))
+    verdict, message = (_gravity_removed if sensor.acc_kind == "gravity_removed" else _specific_force)(value)
+    yield Finding("gravity", verdict, where, message, value)
+
+
+def resting(acc: FloatArray, rate_hz: float) -> FloatArray:
+    """Return the mean |acc| of every still window of half a second. Exactly constant ones are stuck, not still."""
+    length = max(3, round(REST_S * rate_hz))
+    count = len(acc) // length
+    windows = acc[: count * length].reshape(count, length, 3)
+    spread = norm(windows.std(axis=1))
+    scale = np.sqrt(np.nanmean(norm(acc) ** 2)) if np.isfinite(acc).any() else np.nan
+    still = (spread < REST_SHARE * scale) & (spread > 0)  # False where NaN
+    lengths: FloatArray = norm(windows[still]).mean(axis=1)
+    return lengths
+
+
+def _specific_force(value: float) -> tuple[Verdict, str]:
+    if abs(value - GRAVITY) <= GRAVITY_TOLERANCE:
+        return "PASS", f"{value:.2f} m/s2 at rest"
+    for factor, name in ((1 / GRAVITY, "in g"), (1000 / GRAVITY, "in mg"), (GRAVITY, "multiplied by 9.81 twice")):
+        if abs(value / (GRAVITY * factor) - 1) < 0.1:
+            return "FAIL", f"{value:.4g} at rest looks {name}, expected 9.81 m/s2; declare the unit"
+    if value < FREE_LIMIT:
+        return "FAIL", f"{value:.2f} m/s2 at rest, expected 9.81; gravity looks removed, declare kind gravity_removed"
+    return "FAIL", f"{value:.2f} m/s2 at rest, expected 9.81; scale or bias is off by a factor {value / GRAVITY:.3f}"
+
+
+def _gravity_removed(value: float) -> tuple[Verdict, str]:
+    if value < FREE_LIMIT:
+        # The same figure in g would be invisible: gravity is the only yardstick, and it was taken away.
+        return "PASS", f"{value:.2f} m/s2 at rest, gravity is removed"
+    if abs(value - GRAVITY) < 1.0:
+        return "FAIL", f"{value:.2f} m/s2 at rest, expected 0; gravity is still there, declare kind specific_force"
+    return "FAIL", f"{value:.2f} m/s2 at rest, expected 0; neither gravity nor rest, check unit and kind"
+
+
+# --- angular rate ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Angular rate by the gyroscope and by an orientation, (n, 3) rad/s each, on the same moments and axes."""
+
+    gyr: FloatArray
+    by_orientation: FloatArray
+
+
+def rates_of(sensor: Sensor) -> Rates | None:
+    """Return the sensor's rate by gyroscope and by its own orientation; None unless it moves for two seconds."""
+    if sensor.gyr is None or sensor.quat is None:
+        return None
+    turned = _body_rate(sensor.time, sensor.quat)
+    return _moving(Rates((sensor.gyr[1:] + sensor.gyr[:-1]) / 2, turned), sensor.rate_hz)
+
+
+def segment_rates_of(sensor: Sensor, reference: xr.Dataset | None) -> Rates | None:
+    """Return the rate by gyroscope, in segment axes, and by the reference's orientation of that segment."""
+    if reference is None or "segment_quat" not in reference or sensor.gyr is None:
+        return None
+    names = [str(name) for name in reference["segment"].values]
+    if sensor.segment not in names or not np.isfinite(sensor.rotation).all():
+        return None
+    time = np.asarray(reference["time"].values, dtype=np.float64)
+    quat = np.asarray(reference["segment_quat"].values[:, names.index(sensor.segment)], dtype=np.float64)
+    turned = _body_rate(time, quat)
+    gyr = sensor.gyr @ sensor.rotation.T
+    middle = (time[1:] + time[:-1]) / 2
+    resampled = np.stack(
+        [np.interp(middle, sensor.time, gyr[:, axis], left=np.nan, right=np.nan) for axis in range(3)], axis=1
+    )
+    return _moving(Rates(_smooth(resampled), _smooth(turned)), median_rate_hz(time))
+
+
+def _moving(rates: Rates, rate_hz: float) -> Rates | None:
+    known = np.isfinite(rates.gyr).all(axis=1) & np.isfinite(rates.by_orientation).all(axis=1)
+    known &= norm(np.nan_to_num(rates.by_orientation)) > _MOVING_RAD_S
+    if known.sum() < _LEAST_S * rate_hz:
+        return None
+    return Rates(rates.gyr[known], rates.by_orientation[known])
+
+
+def _body_rate(time: FloatArray, quat: FloatArray) -> FloatArray:
+    """Return (n - 1, 3) rad/s in the turning frame between successive orientations (frame to world)."""
+    known = np.isfinite(quat).all(axis=1) & (norm(np.nan_to_num(quat)) > 0.5)
+    turn = Rotation.from_quat(np.where(known[:, None], quat, (1.0, 0.0, 0.0, 0.0)), scalar_first=True)
+    steps = np.diff(time)
+    rate: FloatArray = (turn[:-1].inv() * turn[1:]).as_rotvec() / np.where(steps > 0, steps, np.nan)[:, None]
+    rate[~(known[1:] & known[:-1])] = np.nan
+    return rate
+
+
+def _smooth(values: FloatArray, half: int = 3) -> FloatArray:
+    """Return a running mean: optical orientations are noisy when differentiated."""
+    kernel = np.ones(2 * half + 1) / (2 * half + 1)
+    return np.stack([np.convolve(values[:, axis], kernel, mode="same") for axis in range(values.shape[1])], axis=1)
+
+
+def check_gyro_unit(sensors: Sequence[Sensor], reference: xr.Dataset | None) -> Iterator[Finding]:
+    """Tell rad/s and deg/s apart: by orientation, per sensor; where there is none, by what bodies do, all together."""
+    alone = []
+    for sensor in sensors:
+        if sensor.gyr is None:
+            continue
+        rates = rates_of(sensor) or segment_rates_of(sensor, reference)
+        if rates is None:
+            alone.append(sensor)
+            continue
+        speed = norm(rates.by_orientation)
+        ratio = float((norm(rates.gyr) * speed).sum() / (speed**2).sum())
+        verdict, message = _rate_ratio(ratio)
+        yield Finding("gyro unit", verdict, f"imu.gyr[{sensor.name}]", message, ratio)
+    if alone:
+        yield _plausible_rate(alone)
+
+
+def _rate_ratio(ratio: float) -> tuple[Verdict, str]:
+    told = f"the gyro is {ratio:.3g} times the rate of the orientation"
+    if RATE_RATIO[0] <= ratio <= RATE_RATIO[1]:
+        return "PASS", told
+    if 0.7 < ratio / DEG < 1.4:
+        return "FAIL", f"{told}; it looks like deg/s, declare the unit"
+    if 0.7 < ratio * DEG < 1.4:
+        return "FAIL", f"{told}; it looks converted from deg/s twice"
+    return "FAIL", f"{told}, expected 1; check its scale, the sample rate and the orientation"
+
+
+def _plausible_rate(sensors: Sequence[Sensor]) -> Finding:
+    """Judge the fastest sensor's 99th percentile: the unit is the device's, so it is one for all."""
+    fastest = max(_p99(sensor.gyr) for sensor in sensors)
+    where = "imu.gyr"
+    if fastest > FAST_RAD_S:
+        return Finding("gyro unit", "FAIL", where, f"p99 {fastest:.0f} looks like deg/s, declare the unit", fastest)
+    shaken = any(_shaken_s(sensor) >= _LEAST_S for sensor in sensors)
+    if shaken and fastest < SLOW_RAD_S:
+        message = f"p99 {fastest:.3f} rad/s although it moves; it looks converted from deg/s twice"
+        return Finding("gyro unit", "FAIL", where, message, fastest)
+    if fastest < 4 * SLOW_RAD_S:
+        return Finding("gyro unit", "NOT ASSESSED", where, f"p99 {fastest:.3f} rad/s: too still to tell", fastest)
+    return Finding("gyro unit", "PASS", where, f"p99 {fastest:.1f} rad/s is what bodies do", fastest)
+
+
+def moves(sensor: Sensor) -> bool:
+    """Return whether the gyro shows motion as limbs have it, in a unit that can be believed."""
+    return 8 * SLOW_RAD_S < _p99(sensor.gyr) <= FAST_RAD_S
+
+
+def _p99(gyr: FloatArray | None) -> float:
+    return 0.0 if gyr is None else float(np.nanpercentile(norm(gyr), 99))
+
+
+def _shaken_s(sensor: Sensor) -> float:
+    """Return the seconds in which acceleration varies by more than a fifth of its RMS, as in walking."""
+    if sensor.acc is None:
+        return 0.0
+    length = max(3, round(REST_S * sensor.rate_hz))
+    count = len(sensor.acc) // length
+    spread = norm(sensor.acc[: count * length].reshape(count, length, 3).std(axis=1))
+    scale = np.sqrt(np.nanmean(norm(sensor.acc) ** 2))
+    return float((spread > 0.2 * scale).sum() * REST_S)
+
+
+# --- axes ------------------------------------------------------------------------------------------------------------
+
+
+def check_axes(sensor: Sensor, reference: xr.Dataset | None) -> Iterator[Finding]:
+    """Check the declared rotation, the gyro's axes against the orientation's and against the reference segment's."""
+    yield _rotation(sensor)
+    if sensor.gyr is None:
+        return
+    where = f"imu.gyr[{sensor.name}]"
+    if sensor.quat is not None:
+        rates = rates_of(sensor)
+        yield (
+            Finding("gyro axes", "NOT ASSESSED", where, "too little motion, or no gyro or orientation")
+            if rates is None
+            else _axes(where, "gyro axes", rates, "its own orientation", same_device=True)
+        )
+    rates = segment_rates_of(sensor, reference)
+    if rates is not None:
+        yield _axes(where, "segment axes", rates, f"the reference's {sensor.segment}", same_device=False)
+
+
+def _rotation(sensor: Sensor) -> Finding:
+    where = f"imu.rotation[{sensor.name}]"
+    if not np.isfinite(sensor.rotation).all():
+        return Finding("handedness", "NOT ASSESSED", where, "the rotation to the segment is unknown")
+    error = float(np.abs(sensor.rotation @ sensor.rotation.T - np.eye(3)).max())
+    if error > 1e-3:
+        return Finding("handedness", "FAIL", where, f"not orthonormal, by {error:.3g}; check its axes", error)
+    if np.linalg.det(sensor.rotation) < 0:
+        return Finding("handedness", "FAIL", where, "mirrored, determinant -1; turn one of its axes round", -1.0)
+    return Finding("handedness", "PASS", where, f"a right-handed rotation ({sensor.rotation_origin})", 1.0)
+
+
+def _axes(where: str, check: str, rates: Rates, whom: str, *, same_device: bool) -> Finding:
+    scale = np.sqrt((rates.gyr**2).sum() * (rates.by_orientation**2).sum())
+    shared = rates.gyr.T @ rates.by_orientation / max(scale, 1e-12)  # [from, to]
+    scores = {axes: float(sum(shared[i] @ axes[i] for i in range(3))) for axes in _signed_axes()}
+    # axes[i] is where gyro axis i points; the score is the cosine between the two rates over all samples.
+    best = max(scores, key=lambda axes: scores[axes])
+    asis, found = scores[_IDENTITY], scores[best]
+    if found - asis < 0.2:
+        if asis > 0.85:
+            return Finding(check, "PASS", where, f"agrees with {whom}, cosine {asis:.2f}", asis)
+        if same_device and found < 0.5:
+            message = f"agrees with {whom} on no axis, cosine {asis:.2f}; different frames, order or clocks"
+            return Finding(check, "FAIL", where, message, asis)
+        return Finding(check, "NOT ASSESSED", where, f"agrees with {whom} only loosely, cosine {asis:.2f}", asis)
+    if found < 0.8:
+        return Finding(check, "NOT ASSESSED", where, f"no axes fit {whom} well, best cosine {found:.2f}", found)
+    mirrored = " (mirrored)" if np.linalg.det(np.array(best)) < 0 else ""
+    message = f"cosine {asis:.2f} with {whom}; read as ({_spelt(best)}){mirrored} it would be {found:.2f}"
+    return Finding(check, "FAIL", where, message, asis)
+
+
+_Axes = tuple[tuple[int, int, int], ...]
+_IDENTITY: _Axes = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
+
+
+def _signed_axes() -> Iterator[_Axes]:
+    for order in permutations(range(3)):
+        for signs in product((1, -1), repeat=3):
+            rows = [[0, 0, 0], [0, 0, 0], [0, 0, 0]]
+            for row, (axis, sign) in enumerate(zip(order, signs, strict=True)):
+                rows[row][axis] = sign
+            yield ((rows[0][0], rows[0][1], rows[0][2]), (rows[1][0], rows[1][1], rows[1][2]),
+                   (rows[2][0], rows[2][1], rows[2][2]))  # fmt: skip
+
+
+def _spelt(axes: _Axes) -> str:
+    """Return the new x, y, z in terms of the old ones, such as ``y, -x, z``."""
+    parts = []
+    for target in range(3):
+        source = next(i for i in range(3) if axes[i][target])
+        parts.append(("-" if axes[source][target] < 0 else "") + "xyz"[source])
+    return ", ".join(parts)
+
+
+# --- orientation -----------------------------------------------------------------------------------------------------
+
+
+def check_quaternion(sensor: Sensor) -> Iterator[Finding]:
+    """Check that orientations have length 1 and turn measured gravity up (world Y), and name what would."""
+    if sensor.quat is None:
+        return
+    where = f"imu.quat[{sensor.name}]"
+    lengths = norm(sensor.quat[np.isfinite(sensor.quat).all(axis=1)])
+    off = float(np.mean(np.abs(lengths - 1) > 0.02))
+    if off > 0:
+        zeros = float(np.mean(lengths < 0.5))
+        yield Finding("quaternion norm", "FAIL", where, f"{off:.1%} off 1, {zeros:.1%} near 0; mask those rows", off)
+    else:
+        yield Finding("quaternion norm", "PASS", where, "length 1 throughout", 0.0)
+    if sensor.acc is not None and sensor.acc_kind == "specific_force":
+        yield _up(sensor, where)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """One way to read the four numbers: what gravity becomes, and how concentrated that is (1: perfectly)."""
+
+    name: str
+    up: FloatArray
+    concentration: float
+    agreement: float
+
+    @property
+    def tilt_deg(self) -> float:
+        return float(np.degrees(np.arccos(np.clip(self.up[1] / max(float(norm(self.up)), 1e-12), -1.0, 1.0))))
+
+    @property
+    def axis(self) -> str:
+        strongest = int(np.argmax(np.abs(self.up)))
+        return ("-" if self.up[strongest] < 0 else "") + "xyz"[strongest]
+
+
+def _up(sensor: Sensor, where: str) -> Finding:
+    readings = list(_readings(sensor))
+    if not readings:
+        return Finding("quaternion up", "NOT ASSESSED", where, f"less than {_LEAST_S:g} s of acceleration with it")
+    asis = readings[0]
+    if asis.tilt_deg <= UP_LIMIT_DEG and asis.concentration > 0.8:
+        return Finding(
+            "quaternion up", "PASS", where, f"turns gravity up, {asis.tilt_deg:.1f} deg off", asis.tilt_deg
+        )  # fmt: skip
+    best = max(readings, key=lambda r: (r.concentration + r.agreement) + (0.01 if r.tilt_deg <= UP_LIMIT_DEG else 0.0))
+    hint = f"read as {best.name} with {best.axis} up it would fit" if best.concentration > 0.9 else "no reading fits"
+    message = f"turns gravity {asis.tilt_deg:.0f} deg away from up (world y); {hint}"
+    return Finding("quaternion up", "FAIL", where, message, asis.tilt_deg)
+
+
+def _readings(sensor: Sensor) -> Iterator[_Reading]:
+    assert sensor.quat is not None and sensor.acc is not None  # the caller looked
+    known = np.isfinite(sensor.quat).all(axis=1) & np.isfinite(sensor.acc).all(axis=1)
+    known &= norm(np.nan_to_num(sensor.quat)) > 0.5
+    if known.sum() < _LEAST_S * sensor.rate_hz:
+        return
+    for order, name in (((0, 1, 2, 3), "w, x, y, z"), ((3, 0, 1, 2), "x, y, z, w")):
+        for sign, way in ((1, "sensor_to_world"), (-1, "world_to_sensor")):
+            quat = sensor.quat[:, order] * (1, sign, sign, sign)
+            turned = Rotation.from_quat(quat[known], scalar_first=True).apply(sensor.acc[known])
+            up = turned.mean(axis=0)
+            spread = float(norm(up) / max(norm(turned).mean(), 1e-12))
+            yield _Reading(f"{name} {way}", up, spread, _agreement(sensor, quat))
+
+
+def _agreement(sensor: Sensor, quat: FloatArray) -> float:
+    """Return the cosine between gyro and the rate of this reading, 0 where it cannot be told."""
+    if sensor.gyr is None:
+        return 0.0
+    rates = _moving(
+        Rates((sensor.gyr[1:] + sensor.gyr[:-1]) / 2, _body_rate(sensor.time, quat)), sensor.rate_hz
+    )  # fmt: skip
+    if rates is None:
+        return 0.0
+    scale = np.sqrt((rates.gyr**2).sum() * (rates.by_orientation**2).sum())
+    return float((rates.gyr * rates.by_orientation).sum() / max(scale, 1e-12))

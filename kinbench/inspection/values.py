@@ -1,0 +1,263 @@
+"""Clocks and values: what an adapter, a radio link or a saturated sensor may have done to the numbers themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from kinbench.inspection.findings import BoolArray, Finding, FloatArray, Sensor
+from kinbench.schema import DOFS
+
+RATE_TOLERANCE = 0.005
+GAP_SHARE = 0.05
+"""More lost time than this is a fault; up to it, gaps are counted and passed."""
+SPIKE_SD = 6.0
+SPIKE_OVER_PEAKS = 4.0
+SPIKE_QUIET = 0.15
+SPIKE_REACH = 12
+STUCK_S = 0.5
+CLIP_SAMPLES = 4
+SYNC_LIMIT_S = 0.03
+"""A residual lag of three samples at 100 Hz; one sample costs a perfect model about 1 deg of knee flexion."""
+_LEAST_SAMPLES = 50
+
+
+# --- clock -----------------------------------------------------------------------------------------------------------
+
+
+def check_clock(stream: str, data: xr.Dataset, rates: Mapping[str, Any]) -> Iterator[Finding]:
+    """Check that time goes forward, how much of it is missing, and the rate against the nominal one."""
+    where = f"{stream}.time"
+    time = np.asarray(data["time"].values, dtype=np.float64)
+    if time.size < _LEAST_SAMPLES:
+        yield Finding("clock", "NOT ASSESSED", where, f"only {time.size} samples")
+        return
+    steps = np.diff(time)
+    back = int((steps <= 0).sum()) + int((~np.isfinite(time)).sum())
+    if back:
+        repeated = int((steps == 0).sum())
+        message = f"{back} steps not forward, {repeated} of them repeated; re-index by the packet counter"
+        yield Finding("clock", "FAIL", where, message, float(back))
+        return
+    yield _gaps(where, steps, _lost(data))
+    yield _rate(where, steps, rates)
+
+
+def _lost(data: xr.Dataset) -> float:
+    """Return the share of samples at which any sensor or DoF is masked, averaged over them."""
+    return float(1.0 - np.asarray(data["valid"].values).mean()) if "valid" in data else 0.0
+
+
+def _gaps(where: str, steps: FloatArray, masked: float) -> Finding:
+    typical = float(np.median(steps))
+    gaps = steps[steps > 1.5 * typical]
+    share = float((gaps - typical).sum() / steps.sum())
+    longest = float(gaps.max()) if gaps.size else 0.0
+    told = f"{gaps.size} gaps, {share:.2%} of the time, longest {longest:.3f} s; {masked:.2%} of samples masked"
+    if share > GAP_SHARE:
+        return Finding("gaps", "FAIL", where, f"{told}; at most {GAP_SHARE:.0%} can be bridged", share)
+    return Finding("gaps", "PASS", where, told, share)
+
+
+def _rate(where: str, steps: FloatArray, rates: Mapping[str, Any]) -> Finding:
+    typical = float(np.median(steps))
+    measured = float(1.0 / steps[steps <= 1.5 * typical].mean())
+    nominal = rates.get("nominal_hz")
+    if rates.get("regular") is False:
+        return Finding("rate", "NOT ASSESSED", where, f"{measured:.2f} Hz; the clock is declared irregular", measured)
+    if not nominal:
+        return Finding("rate", "NOT ASSESSED", where, f"{measured:.2f} Hz measured, no nominal rate", measured)
+    off = measured / float(nominal) - 1
+    if abs(off) > RATE_TOLERANCE:
+        message = f"{measured:.3f} Hz measured, {float(nominal):g} nominal, {off:+.2%}; check rate and clock"
+        return Finding("rate", "FAIL", where, message, measured)
+    return Finding("rate", "PASS", where, f"{measured:.3f} Hz measured, {float(nominal):g} nominal", measured)
+
+
+# --- values of a sensor ----------------------------------------------------------------------------------------------
+
+
+def check_values(sensor: Sensor) -> Iterator[Finding]:
+    """Look for isolated spikes, clipping and stuck values in acceleration and angular rate."""
+    for name, values in (("acc", sensor.acc), ("gyr", sensor.gyr)):
+        if values is None:
+            continue
+        where = f"imu.{name}[{sensor.name}]"
+        if np.isfinite(values).all(axis=1).sum() < _LEAST_SAMPLES:
+            yield Finding("values", "NOT ASSESSED", where, f"fewer than {_LEAST_SAMPLES} samples")
+            continue
+        yield _spikes(where, values, sensor.time)
+        yield _clipping(where, values)
+        yield _stuck(where, values, sensor.rate_hz)
+
+
+def _spikes(where: str, values: FloatArray, time: FloatArray) -> Finding:
+    found = np.zeros(len(values), dtype=bool)
+    for axis in range(values.shape[1]):
+        found |= spikes(values[:, axis])
+    count = int(found.sum())
+    if count:
+        first = float(time[np.flatnonzero(found)[0]])
+        message = f"{count} isolated spikes, the first at {first:.2f} s; mask them or replace the file"
+        return Finding("spikes", "FAIL", where, message, float(count))
+    return Finding("spikes", "PASS", where, "no isolated spike", 0.0)
+
+
+def spikes(values: FloatArray) -> BoolArray:
+    """Return which samples stand alone, off by far more than anything the body does in this signal.
+
+    A heel strike at 40 Hz is one sample wide as well, and tens of SD high. What it does not do: leave the signal as if
+    nothing had happened, in a quiet neighbourhood, at several times the height of all other impacts. So a spike has
+    neighbours that agree within 15 % of its height, no bend of over 15 % of it within 12 samples, a second
+    difference beyond 6 SD, and 4 times the 99.9th percentile of the bends elsewhere.
+    """
+    found = np.zeros(values.size, dtype=bool)
+    bend = values[1:-1] - (values[2:] + values[:-2]) / 2  # minus half the second difference
+    known = np.isfinite(bend)
+    if known.sum() < _LEAST_SAMPLES:
+        return found
+    size = np.abs(np.where(known, bend, 0.0))
+    around = _largest_around(size)
+    returns = np.abs(np.where(known, values[2:] - values[:-2], np.inf)) < SPIKE_QUIET * size
+    alone = known & returns & (around < SPIKE_QUIET * size)
+    beside = alone.copy()
+    beside[1:] |= alone[:-1]
+    beside[:-1] |= alone[1:]
+    others = size[known & ~beside]
+    if others.size:
+        least = max(SPIKE_SD * float(others.std()), SPIKE_OVER_PEAKS * float(np.percentile(others, 99.9)))
+        found[1:-1] = alone & (size > least)
+    return found
+
+
+def _largest_around(size: FloatArray) -> FloatArray:
+    """Return the largest value within ``SPIKE_REACH`` samples, leaving out a sample and its two neighbours."""
+    side = SPIKE_REACH - 1
+    padded = np.pad(size, SPIKE_REACH)
+    largest = np.lib.stride_tricks.sliding_window_view(padded, side).max(axis=1)
+    around: FloatArray = np.maximum(largest[: size.size], largest[SPIKE_REACH + 2 : SPIKE_REACH + 2 + size.size])
+    return around
+
+
+def _clipping(where: str, values: FloatArray) -> Finding:
+    for axis, name in enumerate("xyz"):
+        column = values[:, axis]
+        runs, level = clipped(column)
+        if runs:
+            message = f"{runs} runs of {name} flat at its extreme {level:.4g}; the sensor's range was too small"
+            return Finding("clipping", "FAIL", where, message, float(runs))
+    return Finding("clipping", "PASS", where, "no flat top", 0.0)
+
+
+def clipped(values: FloatArray) -> tuple[int, float]:
+    """Return (runs, level): how often the signal stays flat at its largest magnitude, entered by a jump.
+
+    A smooth peak is flat too, but not before it has slowed down; and a resting value is no extreme.
+    """
+    total, at = 0, 0.0
+    span = float(np.nanmax(values) - np.nanmin(values))
+    for level in (float(np.nanmax(values)), float(np.nanmin(values))):
+        near = np.abs(values - level) <= 1e-3 * abs(level)
+        for start, stop in _runs(near):
+            if stop - start < CLIP_SAMPLES or start == 0 or stop == values.size:
+                continue
+            flat = float(np.ptp(values[start:stop]))
+            entered = min(abs(values[start] - values[start - 1]), abs(values[stop - 1] - values[stop]))
+            if entered > 0.02 * span and entered > 10 * flat:
+                total, at = total + 1, level
+    return total, at
+
+
+def _stuck(where: str, values: FloatArray, rate_hz: float) -> Finding:
+    same = (np.diff(values, axis=0) == 0).all(axis=1)
+    longest = max((stop - start + 1 for start, stop in _runs(same)), default=0)
+    length_s = longest / rate_hz if rate_hz else 0.0
+    if longest >= 10 and length_s >= STUCK_S:
+        message = f"the same numbers for {length_s:.2f} s; missing data must be masked, not repeated"
+        return Finding("stuck", "FAIL", where, message, length_s)
+    return Finding("stuck", "PASS", where, "never repeats itself", length_s)
+
+
+def _runs(flags: BoolArray) -> list[tuple[int, int]]:
+    """Return [start, stop) of every run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
+    return [(int(start), int(stop)) for start, stop in zip(edges[::2], edges[1::2], strict=True)]
+
+
+# --- the reference ---------------------------------------------------------------------------------------------------
+
+
+def check_angles(reference: xr.Dataset, *, moving: bool) -> Iterator[Finding]:
+    """Check every DoF's range against what living joints do, wraps, the sign of flexion, and the unit.
+
+    ``moving``: the sensors say that the person moved.
+    """
+    if "angle" not in reference:
+        return
+    angles = np.array(reference["angle"].values, dtype=np.float64)
+    if "valid" in reference:
+        mask = np.asarray(reference["valid"].values)
+        angles[~(mask if mask.ndim == 2 else mask[:, None] & np.ones(angles.shape, dtype=bool))] = np.nan
+    names = [str(name) for name in reference["dof"].values]
+    yield _angle_unit(angles, names, moving)
+    for name, column in zip(names, angles.T, strict=True):
+        if name in DOFS:
+            yield _angle(name, column)
+
+
+def _angle_unit(angles: FloatArray, names: list[str], moving: bool) -> Finding:
+    sagittal = [name in DOFS and DOFS[name].plane == "sagittal" and DOFS[name].joint != "pelvis" for name in names]
+    spans = [float(np.ptp(c[np.isfinite(c)])) for c in angles[:, sagittal].T if np.isfinite(c).any()]
+    where = "reference.angle"
+    if not spans:
+        return Finding("angle unit", "NOT ASSESSED", where, "no sagittal angle")
+    widest = max(spans)
+    told = f"the widest sagittal angle spans {widest:.3g} deg"
+    if widest > 2 * np.pi:
+        return Finding("angle unit", "PASS", where, told, widest)
+    if moving:
+        return Finding("angle unit", "FAIL", where, f"{told} although the sensors move; it looks like radians", widest)
+    return Finding("angle unit", "NOT ASSESSED", where, f"{told}: too little to tell", widest)
+
+
+def _angle(name: str, column: FloatArray) -> Finding:
+    dof, where = DOFS[name], f"reference.angle[{name}]"
+    known = column[np.isfinite(column)]
+    if known.size < _LEAST_SAMPLES:
+        return Finding("angle range", "NOT ASSESSED", where, f"only {known.size} samples")
+    steps = np.abs(np.diff(column))
+    wraps = int((steps[np.isfinite(steps)] > 180).sum())
+    if wraps and dof.joint != "pelvis":
+        return Finding("angle range", "FAIL", where, f"{wraps} jumps of over 180 deg; mask that span", float(wraps))
+    low, high = float(known.min()), float(known.max())
+    told = f"{low:.1f} to {high:.1f} deg"
+    if low >= dof.limits_deg[0] and high <= dof.limits_deg[1]:
+        return Finding("angle range", "PASS", where, told, high - low)
+    outside = (known < dof.limits_deg[0]) | (known > dof.limits_deg[1])
+    turned = -known
+    message = f"{told}, {outside.mean():.1%} outside {dof.limits_deg[0]:g} to {dof.limits_deg[1]:g}"
+    if dof.plane == "sagittal" and turned.min() >= dof.limits_deg[0] and turned.max() <= dof.limits_deg[1]:
+        return Finding("angle range", "FAIL", where, f"{message}; its sign looks turned", float(outside.mean()))
+    return Finding("angle range", "FAIL", where, f"{message}; mask those spans", float(outside.mean()))
+
+
+def check_sync(attrs: Mapping[str, Any]) -> Iterator[Finding]:
+    """Judge the lag that conversion measured and kept in ``attrs['sync']``."""
+    sync = attrs.get("sync") or {}
+    method, measured = sync.get("method"), sync.get("measured_shift_s")
+    where = "attrs.sync"
+    if method in (None, "none") and measured is None:
+        return
+    if measured is None or not sync.get("confident"):
+        yield Finding("sync", "NOT ASSESSED", where, f"method {method}; the lag could not be measured with confidence")
+        return
+    residual = 0.0 if method == "estimated" else float(measured)
+    told = f"method {method}, residual {residual:+.4f} s, r {float(sync.get('r') or 0.0):.3f}"
+    if abs(residual) > SYNC_LIMIT_S:
+        message = f"{told}; more than {SYNC_LIMIT_S:g} s: declare the offset or let it be estimated"
+        yield Finding("sync", "FAIL", where, message, residual)
+        return
+    yield Finding("sync", "PASS", where, told, residual)

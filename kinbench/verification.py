@@ -1,0 +1,137 @@
+"""Check a store from its bytes to its physics: damage, breaches of the schema, findings. Nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from kinbench import inspection, store
+from kinbench.errors import DataError
+from kinbench.inspection import Finding
+from kinbench.schema import VARIABLES, Breach
+
+Progress = Callable[[int, int, str], None]
+COLUMNS = ("recording", "check", "verdict", "where", "message", "value")
+
+_SIGNALS = ("imu.time", "reference.time", *(f"{variable.stream}.{name}" for name, variable in VARIABLES.items()))
+
+
+@dataclass(frozen=True)
+class Report:
+    """What there is to say about a store.
+
+    ``damaged`` are sentences about files, ``breaches`` and ``findings`` pairs of (recording key, what). ``unread``
+    are pairs of (key, reason) of recordings that could not be opened at all.
+    """
+
+    store: str
+    recordings: int
+    damaged: tuple[str, ...]
+    unread: tuple[tuple[str, str], ...]
+    breaches: tuple[tuple[str, Breach], ...]
+    findings: tuple[tuple[str, Finding], ...]
+
+    @property
+    def failures(self) -> tuple[tuple[str, Finding], ...]:
+        """The findings whose verdict is FAIL."""
+        return tuple((key, finding) for key, finding in self.findings if finding.verdict == "FAIL")
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is damaged, unreadable, against the schema or against physics."""
+        return not (self.damaged or self.unread or self.breaches or self.failures)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many findings there are by verdict."""
+        return {
+            verdict: sum(finding.verdict == verdict for _, finding in self.findings)
+            for verdict in ("PASS", "FAIL", "NOT ASSESSED")
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as plain JSON types."""
+        return {
+            "store": self.store,
+            "ok": self.ok,
+            "recordings": self.recordings,
+            "damaged": list(self.damaged),
+            "unread": [{"recording": key, "reason": reason} for key, reason in self.unread],
+            "breaches": [{"recording": key, **asdict(breach)} for key, breach in self.breaches],
+            "findings": [{"recording": key, **asdict(finding)} for key, finding in self.findings],
+        }
+
+    def table(self) -> pd.DataFrame:
+        """Return one row per problem and finding: recording, check, verdict, where, message, value."""
+        rows: list[tuple[str, str, str, str, str, float | None]] = [
+            *(("", "bytes", "FAIL", self.store, sentence, None) for sentence in self.damaged),
+            *((key, "bytes", "FAIL", "", reason, None) for key, reason in self.unread),
+            *(
+                (key, "schema", "FAIL", breach.path,
+                 f"expected {breach.expected}, found {breach.found}; {breach.mend}", None)
+                for key, breach in self.breaches
+            ),
+            *(
+                (key, finding.check, finding.verdict, finding.where, finding.message, finding.value)
+                for key, finding in self.findings
+            ),
+        ]  # fmt: skip
+        return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"value": "float64"})
+
+    def text(self, *, findings: bool = True) -> str:
+        """Return the report for people: every problem, with ``findings`` what could not be assessed too, a summary."""
+        lines = [f"damaged  {sentence}" for sentence in self.damaged]
+        lines += [f"unread   {key}: {reason}" for key, reason in self.unread]
+        lines += [f"schema   {key}: {breach}" for key, breach in self.breaches]
+        shown = self.findings if findings else self.failures
+        lines += [
+            f"{finding.verdict.lower():<12} {key} {finding.where} {finding.check}: {finding.message}"
+            for key, finding in shown
+            if finding.verdict != "PASS"
+        ]
+        counts = self.counts()
+        lines.append(
+            f"{self.store}: {self.recordings} recordings, {len(self.damaged) + len(self.unread)} damaged, "
+            f"{len(self.breaches)} breaches of the schema; physics: {counts['PASS']} passed, {counts['FAIL']} failed, "
+            f"{counts['NOT ASSESSED']} not assessed"
+        )
+        return "\n".join(lines)
+
+
+def _quiet(done: int, total: int, label: str) -> None:
+    """Report no progress."""
+
+
+def validate(store_path: Path | str, *, on_progress: Progress = _quiet) -> Report:
+    """Check every file and every recording of a store. Raises ``StoreError`` where there is no store.
+
+    A recording that cannot be read is reported and the others are checked all the same.
+    """
+    opened = store.open(store_path)
+    keys = opened.keys()
+    total = len(keys) + 1
+    on_progress(0, total, "files")
+    damaged = tuple(opened.verify())
+    unread: list[tuple[str, str]] = []
+    breaches: list[tuple[str, Breach]] = []
+    findings: list[tuple[str, Finding]] = []
+    for done, key in enumerate(keys, start=1):
+        name = str(key)
+        on_progress(done, total, name)
+        try:
+            recording = opened.read(key)
+        except DataError as error:
+            unread.append((name, "; ".join(error.problems)))
+            continue
+        found = recording.validate()
+        breaches += [(name, breach) for breach in found]
+        if any(breach.path.startswith(_SIGNALS) for breach in found):
+            # Physics presumes dims and units, so it would only repeat the breach in worse words.
+            findings.append((name, Finding("physics", "NOT ASSESSED", "recording", "its signals breach the schema")))
+        else:
+            findings += [(name, finding) for finding in inspection.check(recording)]
+    on_progress(total, total, "done")
+    return Report(opened.name, len(keys), damaged, tuple(unread), tuple(breaches), tuple(findings))
