@@ -1,0 +1,141 @@
+"""One door to every reader: a file and the columns wanted, to named arrays and the file's own clock."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinbench.errors import DataError, UsageError, suggest
+from kinbench_adapters._formats import arrays, delimited, line_pattern, opensim
+from kinbench_adapters._manifest import SUFFIXES, Reader
+
+FloatArray = NDArray[np.float64]
+
+_PICKED = re.compile(r"(?P<name>.+)\[(?P<index>\d+)\]")
+
+
+@dataclass(frozen=True)
+class Table:
+    """The columns asked for, (n,) or (n, k), and what the file says of its own clock (seconds) and units."""
+
+    path: Path
+    columns: Mapping[str, FloatArray]
+    time: FloatArray | None = None
+    rate_hz: float | None = None
+    in_degrees: bool | None = None
+    rows: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        lengths = {name: len(values) for name, values in self.columns.items()}
+        if self.time is not None:
+            lengths["its clock"] = len(self.time)
+        if len(set(lengths.values())) > 1:
+            told = ", ".join(f"{name} {length}" for name, length in lengths.items())
+            raise DataError(f"expected columns of one length, found {told}", where=self.path)
+        object.__setattr__(self, "rows", next(iter(lengths.values()), 0))
+
+    def block(self, names: Iterable[str], width: int) -> FloatArray:
+        """Return (n, width): the named columns side by side, or the one column that holds ``width`` numbers."""
+        columns = [self.columns[name] for name in names]
+        if len(columns) == 1 and columns[0].ndim == 2:
+            return self._wide(columns[0], width, list(names))
+        if len(columns) != width or any(column.ndim != 1 for column in columns):
+            raise DataError(f"expected {width} numbers a row in {', '.join(names)}", where=self.path)
+        return np.column_stack(columns)
+
+    def _wide(self, values: FloatArray, width: int, names: list[str]) -> FloatArray:
+        if values.shape[1] != width:
+            raise DataError(f"column '{names[0]}' holds {values.shape[1]} numbers, expected {width}", where=self.path)
+        return values
+
+    def single(self, name: str) -> FloatArray:
+        """Return (n,), refusing a column that holds several numbers a row."""
+        values = self.columns[name]
+        if values.ndim != 1:
+            raise DataError(
+                f"column '{name}' holds {values.shape[1]} numbers a row; pick one, for example '{name}[0]'",
+                where=self.path,
+            )
+        return values
+
+
+def reader_for(files: str, reader: Reader | None) -> Reader:
+    """Return the reader declared, or that of the file pattern's suffix; raises ``UsageError`` where neither says."""
+    if reader is not None:
+        return reader
+    suffix = Path(files).suffix.lower()
+    if suffix not in SUFFIXES:
+        raise UsageError(
+            f"the files '{files}' need a 'reader:', since '{suffix}' does not tell how they are written; "
+            "known: mt_manager, delimited, line_pattern, npy, mat, sto, trc"
+        )
+    return Reader(name=SUFFIXES[suffix])
+
+
+def read_table(path: Path, reader: Reader, wanted: Iterable[str]) -> Table:
+    """Return the wanted columns of one file; raises ``DataError`` with every problem of it."""
+    names = tuple(dict.fromkeys(wanted))
+    if reader.name == "delimited":
+        return Table(path, delimited.read_delimited(path, names, _dialect(path, reader)))
+    if reader.name == "line_pattern":
+        found = line_pattern.read_lines(
+            path, reader.pattern or "", skip_lines=reader.skip_lines, encoding=reader.encoding
+        )
+        return Table(path, _picked(path, found, names))
+    if reader.name == "npy":
+        return Table(path, _positional(path, arrays.read_npy(path), names))
+    if reader.name == "mat":
+        return Table(path, _picked(path, arrays.read_mat(path), names))
+    if reader.name == "trc":
+        trc = opensim.read_trc(path)
+        markers = {name: trc.values[:, index] for index, name in enumerate(trc.markers)}
+        return Table(path, _picked(path, markers, names), trc.time, trc.rate_hz)
+    sto = opensim.read_sto(path)
+    columns = {name: sto.values[:, index] for index, name in enumerate(sto.columns)}
+    return Table(path, _picked(path, columns, names), sto.time, None, sto.in_degrees)
+
+
+def _dialect(path: Path, reader: Reader) -> delimited.Dialect:
+    usual = "tab" if path.suffix.lower() == ".tsv" else "comma"
+    return delimited.Dialect(
+        delimiter=delimited.DELIMITERS[reader.delimiter or usual], decimal=reader.decimal,
+        skip_rows=reader.skip_rows, skip_until=reader.skip_until, header=reader.header,
+        rows_after_header=reader.rows_after_header, nan=reader.nan, encoding=reader.encoding, comment=reader.comment,
+    )  # fmt: skip
+
+
+def _picked(path: Path, found: Mapping[str, FloatArray], names: Iterable[str]) -> dict[str, FloatArray]:
+    """Return the columns named; ``name[2]`` picks one of a column that holds several numbers a row."""
+    columns, problems = {}, []
+    for name in names:
+        part = _PICKED.fullmatch(name)
+        if name in found:
+            columns[name] = found[name]
+        elif part is not None and part["name"] in found:
+            whole, index = found[part["name"]], int(part["index"])
+            if whole.ndim == 2 and index < whole.shape[1]:
+                columns[name] = whole[:, index]
+            else:
+                width = 1 if whole.ndim == 1 else whole.shape[1]
+                problems.append(f"'{part['name']}' holds {width} numbers a row, there is no [{index}]")
+        else:
+            problems.append(f"there is no '{name}'.{suggest(name, tuple(found))}")
+    if problems:
+        raise DataError(problems, where=path)
+    return columns
+
+
+def _positional(path: Path, values: FloatArray, names: Iterable[str]) -> dict[str, FloatArray]:
+    table = values.reshape(len(values), -1)
+    wrong = [name for name in names if not name.isdecimal() or int(name) >= table.shape[1]]
+    if wrong:
+        raise DataError(
+            f"there is no column '{wrong[0]}': a .npy array has numbers for names, here 0 to {table.shape[1] - 1}",
+            where=path,
+        )
+    return {name: table[:, int(name)] for name in names}

@@ -1,0 +1,138 @@
+"""The manifest's grammar: the examples in its manual are read, and a mistake is told with line, key and likely word."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kinbench_adapters._manifest import DIRECTIONS, matrix_from_axes, read_manifest
+
+from kinbench.errors import UsageError
+
+MANUAL = Path(__file__).parent.parent / "docs" / "manifest.md"
+EXAMPLES = re.findall(r"```yaml\n(.*?)```", MANUAL.read_text(encoding="utf-8"), re.DOTALL)
+SHORTEST = EXAMPLES[0]
+
+
+def read(folder, text):
+    path = folder / "kinbench.yaml"
+    path.write_text(text, encoding="utf-8")
+    return read_manifest(path)[0]
+
+
+def refusal(folder, text):
+    with pytest.raises(UsageError) as caught:
+        read(folder, text)
+    assert caught.value.exit_code == 2
+    return str(caught.value).replace(str(folder) + "/", "").splitlines()
+
+
+@pytest.mark.parametrize("text", EXAMPLES)
+def test_every_example_of_the_manual_is_a_manifest(tmp_path, text):
+    assert read(tmp_path, text).dataset.id
+
+
+def test_names_stay_as_they_are_written(tmp_path):
+    text = SHORTEST.replace("thigh:", "0012:").replace("shank:", "1e5:").replace('"1"', "1.10")
+    manifest = read(tmp_path, text)
+    assert list(manifest.imu.sensors) == ["0012", "1e5"]
+    assert manifest.dataset.version == "1.10"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("  sensors:", "  sesnors:", "kinbench.yaml:10: imu.sesnors: unknown key. Did you mean 'sensors'?"),
+        ("reference:", "referense:", "kinbench.yaml:14: referense: unknown key. Did you mean 'reference'?"),
+        ("segment: thigh_r", "segmet: thigh_r", "11: imu.sensors.thigh.segmet: unknown key. Did you mean 'segment'?"),
+        ("segment: thigh_r", "segment: tigh_r", "11: imu.sensors.thigh.segment: unknown segment 'tigh_r'. Did you"),
+        ("proximal", "up", "11: imu.sensors.thigh.axes: axis x: unknown direction 'up'."),
+        ("z: right", "y: proximal", "is no right-handed set of perpendicular axes"),
+        ("unit: g,", "unit: G,", "8: imu.acc.unit: expected one of 5 words, got 'G'."),
+        ("rate_hz: 60", "rate_hz: fast", "7: imu.rate_hz: expected a number, got 'fast'"),
+        ("rate_hz: 60", "rate_hz: 0", "7: imu.rate_hz: expected a number above 0, got '0'"),
+        ("rate_hz: 60", "", "5: imu: the files hold no clock that is known by itself; give 'rate_hz' or 'time'"),
+        ("licence: none stated, ", "", "2: dataset.licence: is missing (an SPDX name"),
+        ("redistributable: false", "redistributable: maybe", "expected true or false, got 'maybe'"),
+        ("knee_flexion_r", "knee_flexon_r", "unknown DoF 'knee_flexon_r'. Did you mean 'knee_flexion_r'?"),
+        ("tier: optical_marker_ik", "tier: optical", "reference.tier: expected one of 7 words, got 'optical'."),
+        ("method: estimated", "method: declared", "sync: 'offset_s' goes with method 'declared'"),
+        ("sync: {method: estimated}", "", "'sync' is missing"),
+        ("activity: walking", "activity: waltz", "write 'other:waltz'"),
+        ("{trial}_{sensor}", "{trail}_{sensor}", "unknown field {trail}. Did you mean 'trial'?"),
+        ("{subject}/{trial}_{sensor}", "{subject}/{trial}", "to tell the sensors apart"),
+        ("{subject}/{trial}_{sensor}", "../{subject}/{trial}_{sensor}", "expected a path below root"),
+        ("[ax, ay, az]", "[ax, ay]", "acc.columns: expected 3 columns"),
+        ("  unit: deg\n", "", "'angles' need 'unit'"),
+        ("  rate_hz: 60\n  acc", "  rate_hz: 60\n  reader: excel\n  acc", "8: imu.reader: expected one of 7 words"),
+        ("  rate_hz: 60\n  acc", "  rate_hz: 60\n  reader: {name: npy, delimiter: tab}\n  acc", "takes no 'delimiter'"),
+        ("  rate_hz: 60\n  acc", "  reader: mt_manager\n  acc", "leave out acc, gyr"),
+        ("  rate_hz: 60\n  acc", "  counter: n\n  acc", "'counter' numbers the samples, so it needs 'rate_hz'"),
+        ("kinbench: 1", "kinbench: 2", "1: kinbench: expected '1', got '2'"),
+        ("kinbench: 1", "kinbench: 1\nroot: ${KINBENCH_TEST_UNSET}/x", "variable KINBENCH_TEST_UNSET is not set"),
+        ("kinbench: 1", "kinbench: 1\nroot: nowhere", "2: root: there is no folder"),
+        ("sync:", "imu: {}\nsync:", "imu: given twice (first on line 5)"),
+        ('"{subject}/{trial}_angles.csv"', "{subject}/{trial}_angles.csv", "in quotes"),
+        ("dataset: {", "dataset: *x\nother: {", "refers to another place"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_told_with_its_line_and_the_likely_word(tmp_path, old, new, told):
+    assert old in SHORTEST
+    lines = refusal(tmp_path, SHORTEST.replace(old, new, 1))
+    assert any(told in line for line in lines), lines
+    assert all(re.match(r"kinbench\.yaml:\d+: ", line) for line in lines), lines
+
+
+def test_all_mistakes_are_told_at_once_in_order(tmp_path):
+    text = SHORTEST.replace("unit: g,", "unit: G,").replace("sensors:", "sesnors:").replace("unit: deg\n", "unit: dg\n")
+    lines = refusal(tmp_path, text)
+    assert [line.split(":")[2].strip() for line in lines] == ["imu.acc.unit", "imu.sesnors", "reference.unit"]
+
+
+@pytest.mark.parametrize("text", ["", "- a\n", "just words", "a: [1\n", "? [1, 2]\n: 3\n"])
+def test_what_is_no_mapping_is_refused(tmp_path, text):
+    assert refusal(tmp_path, text)[0].startswith("kinbench.yaml:")
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path):
+    path = tmp_path / "kinbench.yaml"
+    path.write_bytes("kinbench: 1\ntitle: é".encode("latin-1"))
+    with pytest.raises(UsageError, match=":2: is not UTF-8"):
+        read_manifest(path)
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        "recordings: {'P/*': {sensors: {tigh: {quality: bad}}}}",
+        "recordings: {'P/*': {snyc: {method: hardware}}}",
+        "recordings: {'P/*': {masks: [{span_s: [5, 1], reason: x}]}}",
+        "recordings: {'P/*': {sensors: {thigh: {calibrate: {still_s: [0, 1], axis: w, toward: right}}}}}",
+    ],
+)
+def test_mistakes_about_some_recordings_are_told(tmp_path, extra):
+    assert "recordings" in refusal(tmp_path, SHORTEST + extra)[0]
+
+
+def test_a_rotation_is_given_in_one_way(tmp_path):
+    sensor = "thigh: {segment: thigh_r, axes: {x: proximal, z: right}"
+    both = SHORTEST.replace(sensor, sensor + ", matrix: [[1, 0, 0], [0, 1, 0], [0, 0, 1]]")
+    assert "give one of axes, matrix, calibrate" in refusal(tmp_path, both)[0]
+    mirrored = SHORTEST.replace("axes: {x: proximal, z: right}", "matrix: [[1, 0, 0], [0, 1, 0], [0, 0, -1]]", 1)
+    assert "no right-handed rotation" in refusal(tmp_path, mirrored)[0]
+
+
+@given(st.permutations(sorted(DIRECTIONS)), st.sets(st.sampled_from("xyz"), min_size=2))
+@settings(max_examples=100, deadline=None)
+def test_axes_make_a_rotation_or_are_refused(words, names):
+    axes = dict(zip(sorted(names), words, strict=False))
+    try:
+        matrix = matrix_from_axes(axes)
+    except ValueError:
+        return
+    np.testing.assert_array_equal(matrix @ matrix.T, np.eye(3))
+    assert np.linalg.det(matrix) == pytest.approx(1.0)
+    for name, word in axes.items():
+        np.testing.assert_array_equal(matrix[:, "xyz".index(name)], DIRECTIONS[word])
