@@ -203,7 +203,7 @@ def _shared_samples(
         for other in np.unique(there.origin[np.isin(there.hashes, mine)]).tolist():
             pairs.add((scored.sources[number], there.sources[other]))
     told = set()
-    for (test, test_role), (span, role) in sorted(pairs):
+    for (test, test_role), (span, role) in sorted(pairs, key=lambda pair: (pair[0][1], pair)):
         if (test.key, span.key, role) not in told:
             told.add((test.key, span.key, role))
             yield (

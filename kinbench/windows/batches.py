@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from kinbench.errors import UsageError
@@ -85,13 +84,16 @@ class Batches:
             yield self.take(order[begin : begin + size])
 
     def _gather(self, flat: NDArray[_T], starts: IntArray) -> NDArray[_T]:
-        # The strided view indexed once per batch copies at more than half of memcpy's speed; taking rows by
-        # a (n, window) index array is half as fast, and np.take would first copy the whole view.
-        window = self.spec.window
-        if flat.shape[0] < window:
-            return np.empty((0, window, flat.shape[1]), dtype=flat.dtype)
-        view = sliding_window_view(flat, window, axis=0)
-        return np.ascontiguousarray(view[starts].transpose(0, 2, 1))
+        # A window of flat rows is one block of memory, so the windows at every row are an array of overlapping items of
+        # that size, indexed once per batch: numpy then copies block by block. Indexing rows by an (n, window) array
+        # is a third as fast, and np.take would first copy the whole view. Starts are checked against its length.
+        window, (rows, columns) = self.spec.window, flat.shape
+        if rows < window:
+            return np.empty((0, window, columns), dtype=flat.dtype)
+        flat = np.ascontiguousarray(flat)
+        item = np.dtype((np.void, window * columns * flat.itemsize))
+        every = np.ndarray((rows - window + 1,), dtype=item, buffer=flat, strides=(columns * flat.itemsize,))
+        return every[starts].view(flat.dtype).reshape(starts.size, window, columns)
 
 
 def concatenate(parts: Sequence[Batches]) -> Batches:
