@@ -154,6 +154,7 @@ def test_sensor_axes_are_left_as_they_are_and_need_no_rotation(tmp_path):
     data = prepared(tmp_path, make(rotation=None), task=replace(KNEE, axes="sensor"))
     time = np.arange(1000) / 100.0
     np.testing.assert_allclose(leg_of(data, "r")[1][:, 1], tone(time, 0, 1), atol=1e-5)
+    np.testing.assert_allclose(leg_of(data, "l")[1][:, 2], tone(time, 2, 2), atol=1e-5)  # not mirrored either
 
 
 def test_norms_are_channels_of_their_own(tmp_path):

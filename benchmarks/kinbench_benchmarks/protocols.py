@@ -128,7 +128,7 @@ class CrossDataset:
                 f"{'only ' + names[0] if names else 'none'}."
             )
         folds: list[Fold] = []
-        reasons: list[str] = []
+        reasons: dict[tuple[str, str], str] = {}
         for source in names:
             for target in names:
                 try:
@@ -137,10 +137,10 @@ class CrossDataset:
                     else:
                         folds.append(_transfer(by_dataset[source], by_dataset[target], task))
                 except NotApplicable as reason:
-                    reasons.append(f"{source} -> {target}: {reason}")
+                    reasons[source, target] = f"{source} -> {target}: {reason}"
         if not folds:
-            raise NotApplicable(f"No pair of datasets can be made for '{self.card.name}': {' '.join(reasons)}")
-        return [replace(fold, notes=(*fold.notes, *reasons)) for fold in folds]
+            raise NotApplicable(f"No pair of datasets can be made for '{self.card.name}': {' '.join(reasons.values())}")
+        return [_told_of_its_neighbours(fold, reasons) for fold in folds]
 
 
 # --- the roles of one activity of one person -------------------------------------------------------------------------
@@ -288,6 +288,16 @@ def _fit_and_validation(persons: _Persons, others: Sequence[str]) -> Roles | Non
 
 
 # --- transfer --------------------------------------------------------------------------------------------------------
+
+
+def _told_of_its_neighbours(fold: Fold, reasons: Mapping[tuple[str, str], str]) -> Fold:
+    """Return a fold whose notes tell why pairs of its row and column of the matrix are empty."""
+    empty = (
+        reason
+        for (source, target), reason in reasons.items()
+        if source in fold.train_datasets or target == fold.test_dataset
+    )
+    return replace(fold, notes=(*fold.notes, *empty))
 
 
 def _diagonal(entries: Sequence[TaskEntry], task: Task) -> list[Fold]:

@@ -120,11 +120,14 @@ def _sensor(imu: xr.Dataset, segment: str, task: Task, way: Plan, time_s: FloatA
             values, known = interpolate(own_s[known], values[known], time_s), np.ones_like(known)
         on_grid = resample(way, time_s, values, known)
     if task.axes == "segment":
-        turn = rotations[index]
-        on_grid = np.concatenate(
-            [on_grid[:, start : start + 3] @ turn.T for start in range(0, on_grid.shape[1], 3)], axis=1
-        )
+        parts = [_turned(on_grid[:, start : start + 3], rotations[index]) for start in range(0, on_grid.shape[1], 3)]
+        on_grid = np.concatenate(parts, axis=1)
     return _Sensor({name: on_grid[:, 3 * at : 3 * at + 3] for at, name in enumerate(names)}, inside)
+
+
+def _turned(vectors: FloatArray, rotation: FloatArray) -> FloatArray:
+    """Return (n, 3) vectors rotated, without BLAS: the same bits on every machine."""
+    return np.asarray(sum(vectors[:, axis, None] * rotation[:, axis] for axis in range(3)))
 
 
 def _wants(task: Task, name: str) -> bool:
@@ -169,7 +172,8 @@ def _sliding_sum(values: FloatArray, reach: int) -> FloatArray:
 def _leg(leg: str, task: Task, sensors: dict[str, _Sensor], reference: xr.Dataset, moving: BoolArray) -> LegSignals:
     used = [sensors[name] for name in task.segments_of(leg)]
     present = np.logical_and.reduce([sensor.known for sensor in used])
-    signals = np.concatenate([_channels(sensor, task, mirrored=leg == "l") for sensor in used], axis=1)
+    mirrored = leg == "l" and task.axes == "segment"  # raw sensor axes have no plane to mirror across
+    signals = np.concatenate([_channels(sensor, task, mirrored=mirrored) for sensor in used], axis=1)
     signals[~present] = np.nan
     targets, labelled = _targets(reference, task.dofs_of(leg), present.size, task)
     usable = present & moving & labelled.all(axis=1)
