@@ -1,7 +1,7 @@
 """How fast the store writes, reads and opens, and how near its windows come to memory speed.
 
-Run ``pytest benchmarks/speed/test_store_speed.py``; every case also checks what it read, so with
-``--benchmark-disable`` this is a correctness test.
+Run ``pytest --benchmark-enable benchmarks/speed/test_store_speed.py``; every case also checks what it read, so
+without that option this is a correctness test.
 """
 
 import zipfile

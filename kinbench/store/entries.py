@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import astuple, fields
+from functools import lru_cache
 from typing import Any
 
 import xarray as xr
@@ -45,9 +46,9 @@ def entry_of(recording: Recording, digest: str) -> IndexEntry:
 def to_json(entry: IndexEntry) -> dict[str, Any]:
     """Return the entry as JSON-plain data."""
     return {
-        **asdict(entry),
+        **{field.name: getattr(entry, field.name) for field in fields(entry)},
         "key": str(entry.key),
-        "sensors": [asdict(sensor) for sensor in entry.sensors],
+        "sensors": [list(astuple(sensor)) for sensor in entry.sensors],
         "signals": list(entry.signals),
         "dofs": list(entry.dofs),
     }
@@ -59,11 +60,15 @@ def from_json(data: Mapping[str, Any]) -> IndexEntry:
         **{
             **data,
             "key": Key.parse(data["key"]),
-            "sensors": tuple(SensorEntry(**sensor) for sensor in data["sensors"]),
+            "sensors": tuple(_sensor(*sensor) for sensor in data["sensors"]),
             "signals": tuple(data["signals"]),
             "dofs": tuple(data["dofs"]),
         }
     )
+
+
+_sensor = lru_cache(maxsize=1024)(SensorEntry)
+"""The recordings of a dataset share their few sensors, so the same entry serves for all."""
 
 
 def _variable(stream: xr.Dataset | None, name: str) -> xr.DataArray | None:

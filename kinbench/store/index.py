@@ -18,7 +18,7 @@ from kinbench.recording import IndexEntry
 from kinbench.store import unit
 from kinbench.store.entries import from_json, to_json
 from kinbench.store.files import canonical
-from kinbench.store.layout import FORMAT, INDEX, key_of, unit_names, unit_path
+from kinbench.store.layout import FORMAT, INDEX, key_of, units
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ Index = Mapping[str, Indexed]
 def stored(root: Path) -> Index | None:
     """Return the index that was saved, or None where there is none or it is damaged."""
     try:
-        said = json.loads((root / INDEX).read_bytes())
-        units: dict[str, Any] = said["units"]
-        if said["kinbench_format"] != FORMAT or said["sha256"] != hashlib.sha256(canonical(units)).hexdigest():
+        head, _, body = (root / INDEX).read_bytes().partition(b"\n")
+        if head != _head(body):
             return None
-        return {name: Indexed(found["seal"], from_json(found["entry"])) for name, found in units.items()}
+        said: dict[str, Any] = json.loads(body)
+        return {name: Indexed(found["seal"], from_json(found["entry"])) for name, found in said.items()}
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -51,14 +51,13 @@ def current(root: Path, dataset: str, known: Index) -> dict[str, Indexed]:
     Raises ``StoreError`` naming every unit whose manifest cannot be read.
     """
     found, bad = {}, []
-    for name in sorted(unit_names(root)):
-        path = unit_path(root, key_of(dataset, name))
+    for name, path in sorted(units(root)):
         try:
             seal = unit.read_seal(path)
             if name in known and known[name].seal == seal:
                 found[name] = known[name]
             else:
-                found[name] = Indexed(seal, unit.read_manifest(path, key_of(dataset, name)).entry)
+                found[name] = Indexed(seal, unit.read_manifest(Path(path), key_of(dataset, name)).entry)
         except FileNotFoundError:
             continue  # a writer removed it between the listing and this line
         except StoreError as error:
@@ -71,8 +70,10 @@ def current(root: Path, dataset: str, known: Index) -> dict[str, Indexed]:
 
 
 def index_bytes(index: Index) -> bytes:
-    """Return the file of an index; the same recordings give the same bytes."""
-    units = {name: {"seal": index[name].seal, "entry": to_json(index[name].entry)} for name in sorted(index)}
-    return canonical(
-        {"kinbench_format": FORMAT, "sha256": hashlib.sha256(canonical(units)).hexdigest(), "units": units}
-    )
+    """Return the file of an index: a line with its sha256, then the units; the same recordings give the same bytes."""
+    body = canonical({name: {"seal": index[name].seal, "entry": to_json(index[name].entry)} for name in index})
+    return _head(body) + b"\n" + body
+
+
+def _head(body: bytes) -> bytes:
+    return canonical({"kinbench_format": FORMAT, "sha256": hashlib.sha256(body).hexdigest()})

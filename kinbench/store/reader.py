@@ -85,9 +85,8 @@ class Store:
             yield f"{layout.ROOT}: altered after it was written; convert the dataset again"
 
     def _unit_problems(self) -> Iterator[str]:
-        for name in sorted(layout.unit_names(self.path)):
-            key = layout.key_of(self.name, name)
-            path = layout.unit_path(self.path, key)
+        for name, place in sorted(layout.units(self.path)):
+            path, key = Path(place), layout.key_of(self.name, name)
             for problem in unit.problems(path, key):
                 yield f"{path.relative_to(self.path).as_posix()}: {problem}"
 
@@ -103,7 +102,7 @@ class Store:
             path = layout.unit_path(self.path, key)
             if not path.is_file():
                 yield f"{path.relative_to(self.path).as_posix()}: missing; convert it again"
-            elif known[name].seal == unit.read_seal(path):
+            elif known[name].seal == unit.read_seal(str(path)):
                 yield from self._contradiction(path, key, known[name].entry)
 
     def _contradiction(self, path: Path, key: Key, entry: IndexEntry) -> Iterator[str]:
@@ -115,10 +114,7 @@ class Store:
 
     def _strangers(self) -> Iterator[str]:
         known = {layout.ROOT, layout.INDEX, layout.LOCK, layout.HOLDER}
-        known |= {
-            layout.unit_path(self.path, layout.key_of(self.name, name)).relative_to(self.path).as_posix()
-            for name in layout.unit_names(self.path)
-        }
+        known |= {Path(place).relative_to(self.path).as_posix() for _, place in layout.units(self.path)}
         for path in sorted(self.path.rglob("*")):
             name = path.relative_to(self.path).as_posix()
             if path.is_file() and name not in known and not name.startswith(f"{layout.STAGING}/"):

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import struct
 import zipfile
 import zlib
@@ -178,11 +179,14 @@ def read_manifest(path: Path, key: Key) -> Manifest:
     return manifest
 
 
-def read_seal(path: Path) -> str:
+def read_seal(path: str) -> str:
     """Return the seal at the end of the file, unchecked: it changes whenever the content does."""
-    with path.open("rb", buffering=0) as file:
-        file.seek(-min(SEAL, path.stat().st_size), io.SEEK_END)
-        return file.read(SEAL).decode("ascii", errors="replace")
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    try:
+        os.lseek(handle, max(0, os.fstat(handle).st_size - SEAL), os.SEEK_SET)
+        return os.read(handle, SEAL).decode("ascii", errors="replace")
+    finally:
+        os.close(handle)
 
 
 def seal_in(data: bytes) -> str:
