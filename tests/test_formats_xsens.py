@@ -260,6 +260,13 @@ def test_a_cell_that_is_no_number_is_told_by_line_and_column(export):
     assert f"Line {FIRST_ROW + 3}, column Acc_Z: expected a number, found '9.8O'" in refused(write(export, rows))
 
 
+@pytest.mark.parametrize("text", ['"', '"9.8', "9.8x", "True", "9 8", "#"])
+def test_text_of_any_kind_in_a_cell_is_told(export, text):
+    rows = [list(row) for row in packets(6)]
+    rows[5][4] = text
+    assert f"Line {FIRST_ROW + 5}, column Acc_Z: expected a number, found '{text}'" in refused(write(export, rows))
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
 def test_wide_text_is_refused(export, encoding):
     export.write_bytes((HEAD + "\t".join(COLUMNS) + "\n").encode(encoding))

@@ -5,7 +5,6 @@ reader does more than the parser (it refuses ragged and cut rows, checks the cou
 and less (it skips columns that nobody needs). ``test_ratio`` takes both in turn, so that a busy machine slows both.
 """
 
-import statistics
 import time
 
 import numpy as np
@@ -17,6 +16,7 @@ ROWS = 60_000
 """Ten minutes at 100 Hz, as in the OpenSense study."""
 
 AIM = 0.7
+ROUNDS = 15
 CLOCKS = ("SampleTimeFine", "Year", "Month", "Day", "Second", "UTC_Nano", "UTC_Year", "UTC_Month", "UTC_Day",
           "UTC_Hour", "UTC_Minute", "UTC_Second", "UTC_Valid")  # fmt: skip
 DIALECTS = {
@@ -60,16 +60,16 @@ def test_pandas(benchmark, export):
 
 
 def test_ratio(export):
-    """Both in turn; the median of the ratios, and the same numbers from both."""
-    ratios = []
-    for _ in range(7):
-        start = time.perf_counter()
+    """Both in turn by processor time, the best of each (other work can only add), and the same numbers from both."""
+    theirs, ours = [], []
+    for _ in range(ROUNDS):
+        start = time.process_time()
         table = parse_with_pandas(export)
-        middle = time.perf_counter()
+        middle = time.process_time()
         file = read_mt(export)
-        stop = time.perf_counter()
-        ratios.append((middle - start) / (stop - middle))
+        theirs.append(middle - start)
+        ours.append(time.process_time() - middle)
     np.testing.assert_allclose(file.columns["acc"], table[list(GROUPS["acc"])].to_numpy(), rtol=1e-15, atol=1e-15)
-    ratio = statistics.median(ratios)
-    print(f"MT reader / pandas' C parser, same bytes: {ratio:.2f} of its speed ({min(ratios):.2f}-{max(ratios):.2f})")
+    ratio = min(theirs) / min(ours)
+    print(f"MT reader: {ratio:.2f} of the speed of pandas' C parser on the same bytes ({min(ours) * 1e3:.0f} ms)")
     assert ratio >= AIM

@@ -9,8 +9,10 @@ reader of OpenSim 4.x; checked on real files. Nothing is converted, except that 
 
 from __future__ import annotations
 
+import csv
 import os
 import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +55,7 @@ _MATRIX_TOLERANCE = 1e-3
 _REPORTED_LINES = 10
 _BOM = b"\xef\xbb\xbf"
 _CHUNK = 2**18
+_BLOCK = 2**12
 _LAST_ASCII = 127
 _LINE_END = ord("\n")
 
@@ -100,7 +103,7 @@ def read_mt(path: Path) -> MtFile:
     regular = _is_regular(path, layout, size)
     width = len(layout.names) if regular else _check_shape(path, layout)
     numbers = _numbers(path, layout, width, rate_known="Update Rate" in comments)
-    if regular and np.isnan(numbers[layout.names[-1]].to_numpy()).any():
+    if regular and np.isnan(numbers[layout.names[-1]]).any():
         _check_shape(path, layout)
     counter = _counter(path, numbers, layout)
     groups = _groups(path, numbers)
@@ -255,27 +258,30 @@ def _ragged(cuts: IntArray, ends: IntArray, expected: int, layout: _Layout, *, c
 # --- the numbers -----------------------------------------------------------------------------------------------------
 
 
-def _numbers(path: Path, layout: _Layout, width: int, *, rate_known: bool) -> pd.DataFrame:
+def _numbers(path: Path, layout: _Layout, width: int, *, rate_known: bool) -> dict[str, FloatArray]:
     wanted = {COUNTER, layout.names[-1], *(name for group in GROUPS.values() for name in group)}
     if not rate_known:
         wanted.add(TICKS)
     used = [index for index, name in enumerate(layout.names[:width]) if name in wanted]
-    try:
-        with path.open("rb") as file:
-            file.seek(layout.body)
-            # Read in pieces (low_memory, the default), which is faster: one big buffer costs page faults.
-            table = pd.read_csv(
-                file, sep=layout.separator, decimal=layout.decimal, header=None, usecols=used, names=range(width),
-                index_col=False, dtype=np.float64, engine="c", keep_default_na=False, na_values=["", "NaN", "nan"],
-                skip_blank_lines=True, encoding="ascii",
-            )  # fmt: skip
-    except ValueError as error:
+    with path.open("rb") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore", pd.errors.DtypeWarning)  # a cell of text is told below, by its line
+        file.seek(layout.body)
+        # In pieces (low_memory, the default) and without a dtype it is fastest: fewer page faults and casts.
+        table = pd.read_csv(
+            file, sep=layout.separator, decimal=layout.decimal, header=None, usecols=used, names=range(width),
+            index_col=False, engine="c", keep_default_na=False, na_values=["", "NaN", "nan"],
+            skip_blank_lines=True, encoding="ascii", quoting=csv.QUOTE_NONE,
+        )  # fmt: skip
+    if any(dtype.kind not in "iuf" for dtype in table.dtypes):
         _check_shape(path, layout)
-        raise DataError(_not_numbers(path, layout, used), where=path) from error
-    table = table.set_axis([layout.names[index] for index in used], axis="columns")
+        raise DataError(_not_numbers(path, layout, used), where=path)
+    numbers = {
+        layout.names[index]: column.to_numpy(dtype=np.float64)
+        for index, (_, column) in zip(used, table.items(), strict=True)
+    }
     if width < len(layout.names) and layout.names[-1]:
-        table[layout.names[-1]] = np.nan
-    return table
+        numbers[layout.names[-1]] = np.full(len(table), np.nan)
+    return numbers
 
 
 def _not_numbers(path: Path, layout: _Layout, used: list[int]) -> list[str]:
@@ -301,8 +307,8 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _counter(path: Path, numbers: pd.DataFrame, layout: _Layout) -> IntArray:
-    values = numbers[COUNTER].to_numpy()
+def _counter(path: Path, numbers: dict[str, FloatArray], layout: _Layout) -> IntArray:
+    values = numbers[COUNTER]
     wrong = np.flatnonzero(~np.isfinite(values) | (values != np.floor(values)))
     if wrong.size:
         raise DataError(
@@ -315,32 +321,32 @@ def _counter(path: Path, numbers: pd.DataFrame, layout: _Layout) -> IntArray:
     return values.astype(np.int64)
 
 
-def _groups(path: Path, numbers: pd.DataFrame) -> dict[str, FloatArray]:
+def _groups(path: Path, numbers: dict[str, FloatArray]) -> dict[str, FloatArray]:
     found, problems = {}, []
     for group, names in GROUPS.items():
-        absent = [name for name in names if name not in numbers.columns]
+        absent = [name for name in names if name not in numbers]
         if len(absent) == len(names):
             continue
         if absent:
             problems.append(f"Expected {', '.join(names)} together, {', '.join(absent)} missing; export all of them.")
             continue
-        values = numbers[list(names)].to_numpy()
+        values = np.array([numbers[name] for name in names]).T
         if np.isfinite(values).any():
-            found[group] = values
+            found[group] = np.ascontiguousarray(values) if group in VECTORS else values
     if problems:
         raise DataError(problems, where=path)
     return found
 
 
-def _rate(path: Path, comments: dict[str, str], numbers: pd.DataFrame, counter: IntArray) -> float | None:
+def _rate(path: Path, comments: dict[str, str], numbers: dict[str, FloatArray], counter: IntArray) -> float | None:
     if "Update Rate" in comments:
         match = _UPDATE_RATE.match(comments["Update Rate"])
         if match is None or not float(match[1]) > 0:
             raise DataError(f"Expected an update rate in Hz, found '{comments['Update Rate']}'.", where=path)
         return float(match[1])
-    if TICKS not in numbers.columns:
+    if TICKS not in numbers:
         return None
-    ticks = np.diff(numbers[TICKS].to_numpy()) % 2**32
+    ticks = np.diff(numbers[TICKS]) % 2**32
     steps = np.diff(counter)
     usable = np.isfinite(ticks) & (ticks > 0) & (steps > 0)
     if not usable.any():
@@ -385,8 +391,11 @@ def _is_rotation(matrix: FloatArray) -> NDArray[np.bool_]:
     x, y, z = np.ascontiguousarray(matrix.T).reshape(3, 3, -1)
     wrong = np.zeros(x.shape[1])
     for one, other, expected in ((x, x, 1), (y, y, 1), (z, z, 1), (x, y, 0), (x, z, 0), (y, z, 0)):
-        np.maximum(wrong, np.abs((one * other).sum(axis=0) - expected), out=wrong)
-    triple = (np.cross(x, y, axis=0) * z).sum(axis=0)
+        product = one[0] * other[0] + one[1] * other[1] + one[2] * other[2]
+        np.maximum(wrong, np.abs(product - expected), out=wrong)
+    triple = (
+        (x[1] * y[2] - x[2] * y[1]) * z[0] + (x[2] * y[0] - x[0] * y[2]) * z[1] + (x[0] * y[1] - x[1] * y[0]) * z[2]
+    )
     return np.asarray((wrong < _MATRIX_TOLERANCE) & (triple > 0))
 
 
@@ -434,15 +443,19 @@ def _orientations(path: Path, groups: dict[str, FloatArray], layout: _Layout) ->
 
 
 def _from_matrix(path: Path, matrix: FloatArray, layout: _Layout) -> FloatArray:
-    known = np.isfinite(matrix).all(axis=1)
-    wrong = np.flatnonzero(known & ~_is_rotation(matrix))
-    if wrong.size:
+    quat = np.empty((len(matrix), 4))
+    wrong = np.empty(len(matrix), dtype=bool)
+    for start in range(0, len(matrix), _BLOCK):  # pieces that fit the processor's cache: twice as fast as the whole
+        rows = slice(start, start + _BLOCK)
+        quat[rows] = quaternion_from_matrix(matrix[rows])
+        wrong[rows] = ~_is_rotation(matrix[rows]) & np.isfinite(quat[rows, 0])
+    if wrong.any():
         raise DataError(
-            f"Line {layout.first_line + wrong[0]}: Mat is no right-handed rotation ({wrong.size} such lines); expected "
-            "orthonormal columns.",
+            f"Line {layout.first_line + int(np.argmax(wrong))}: Mat is no right-handed rotation ({int(wrong.sum())} "
+            "such lines); expected orthonormal columns.",
             where=path,
         )
-    return quaternion_from_matrix(matrix)
+    return quat
 
 
 def quaternion_from_euler(angles_deg: FloatArray) -> FloatArray:
