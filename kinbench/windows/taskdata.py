@@ -6,6 +6,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple, TypedDict
 
 import numpy as np
@@ -206,14 +207,18 @@ class TaskData:
 
         Raises ``UsageError`` for a recording that does not feed the task.
         """
-        for entry, native in zip(self.entries, self.native, strict=True):
-            if str(entry.key) == key:
-                hashes = self.native_hashes[native.hashes : native.hashes + native.runs * native.columns]
-                return Samples(
-                    self.native_time_s[native.time : native.time + native.samples],
-                    hashes.reshape(native.runs, native.columns),
-                )
-        raise UsageError(f"Recording '{key}' of store '{self.store_name}' does not feed task '{self.task.name}'.")
+        native = self._native_by_key.get(key)
+        if native is None:
+            raise UsageError(f"Recording '{key}' of store '{self.store_name}' does not feed task '{self.task.name}'.")
+        hashes = self.native_hashes[native.hashes : native.hashes + native.runs * native.columns]
+        return Samples(
+            self.native_time_s[native.time : native.time + native.samples],
+            hashes.reshape(native.runs, native.columns),
+        )
+
+    @cached_property
+    def _native_by_key(self) -> dict[str, NativePiece]:
+        return {str(entry.key): native for entry, native in zip(self.entries, self.native, strict=True)}
 
     def _stretches(self, spans: Iterable[Span]) -> list[Stretch]:
         """Return where spans and runs meet, by recording, leg and time."""
