@@ -43,6 +43,7 @@ MAX_GAP_S = 0.1
 
 GRID_LIMIT_HZ = 200.0
 MIN_SAMPLES = 4
+_LEAST = 1e-6
 MIN_OVERLAP_S = 3.0
 MIN_OVERLAP_SHARE = 0.5
 """A lag is looked at only if this share of the longest overlap, and at least ``MIN_OVERLAP_S``, speaks for it."""
@@ -125,8 +126,8 @@ def estimate_lag(imu: xr.Dataset, reference: xr.Dataset, *, search_s: float) -> 
     lobe = round(LOBE_S * grid.rate_hz)
     summits = [_summit(curve, best, lobe) for curve in stack]
     singles = np.array([_refined(curve, summit) for curve, summit in zip(stack, summits, strict=True)])
-    heights = np.array([curve[summit] for curve, summit in zip(stack, summits, strict=True)])
-    common = _weighted_median(singles, _precision(heights))
+    weights = np.array([_precision(curve, summit) for curve, summit in zip(stack, summits, strict=True)])
+    common = _weighted_median(singles, weights)
     return Lag(
         shift_s=float((common - reach) / grid.rate_hz),
         r=float(together[best]),
@@ -385,10 +386,17 @@ def _summit(curve: FloatArray, best: int, lobe: int) -> int:
     return best if not np.isfinite(near).any() else low + int(np.nanargmax(near))
 
 
-def _precision(r: FloatArray) -> FloatArray:
-    """Return the weight of a joint's or sensor's lag: its signal to noise ratio, r^2 / (1 - r^2)."""
-    share = np.clip(np.nan_to_num(r), 0.0, 0.999) ** 2
-    return np.asarray(share / (1 - share) + 1e-9, dtype=np.float64)
+def _precision(curve: FloatArray, peak: int) -> float:
+    """Return one over the standard error of a lag, up to a factor common to all: its weight in a median.
+
+    The likelihood of a lag goes with (1 - r^2)^(-n/2), so its information is the bend of r^2 at the peak over 1 - r^2.
+    A joint whose rate the gyros follow at any lag (a hip in regular gait) has a flat peak, high as it may be.
+    """
+    if peak in (0, len(curve) - 1):
+        return _LEAST
+    before, here, after = curve[peak - 1 : peak + 2] ** 2
+    bend = 2 * here - before - after
+    return float(np.sqrt(bend / max(1 - here, _LEAST))) if np.isfinite(bend) and bend > 0 else _LEAST
 
 
 def _weighted_median(values: FloatArray, weights: FloatArray) -> float:
