@@ -370,6 +370,44 @@ sync: {method: hardware}
         load(tmp_path)
 
 
+def mt_text(rate_hz, rows=30):
+    names = ["PacketCounter", "Acc_X", "Acc_Y", "Acc_Z", "Gyr_X", "Gyr_Y", "Gyr_Z"]
+    body = "".join("\t".join([str(100 + i), *map(str, row)]) + "\n" for i, row in enumerate(signals(rows).tolist()))
+    return f"// Update Rate: {rate_hz:.1f}Hz\n" + "\t".join(names) + "\n" + body
+
+
+MT = """
+imu:
+  files: "{subject}/MT_{trial}_{sensor}.txt"
+  reader: mt_manager
+  sensors: {00B40001: {segment: thigh_r}, 00B40002: {segment: shank_r}}
+"""
+
+
+def test_vendor_text_knows_its_units_clock_and_rate(tmp_path):
+    (tmp_path / "P").mkdir()
+    for sensor in ("00B40001", "00B40002"):
+        (tmp_path / "P" / f"MT_walk_{sensor}.txt").write_text(mt_text(100.0))
+    manifest(tmp_path, HEAD + MT)
+    recording = load(tmp_path)
+    assert recording.imu["acc"].attrs == {"units": "m s-2", "kind": "specific_force", "frame": "sensor"}
+    assert recording.imu["gyr"].attrs["units"] == "rad s-1"
+    np.testing.assert_allclose(recording.imu["time"].values, np.arange(30) / 100)
+    np.testing.assert_array_equal(recording.imu["acc"].values[:, 1], signals()[:, :3].astype(np.float32))
+    manifest(tmp_path, HEAD + MT.replace("reader: mt_manager", "reader: mt_manager\n  rate_hz: 60"))
+    with pytest.raises(DataError, match="the manifest says 60 Hz, the files' header 100 Hz"):
+        load(tmp_path)
+
+
+def test_sensors_of_one_trial_at_two_rates_are_refused(tmp_path):
+    (tmp_path / "P").mkdir()
+    (tmp_path / "P" / "MT_walk_00B40001.txt").write_text(mt_text(100.0))
+    (tmp_path / "P" / "MT_walk_00B40002.txt").write_text(mt_text(60.0))
+    manifest(tmp_path, HEAD + MT)
+    with pytest.raises(DataError, match="one rate"):
+        load(tmp_path)
+
+
 # --- what is wrong with the files ------------------------------------------------------------------------------------
 
 

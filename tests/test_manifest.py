@@ -107,6 +107,7 @@ def test_bytes_that_are_no_text_are_refused(tmp_path):
     "extra",
     [
         "recordings: {'P/*': {sensors: {tigh: {quality: bad}}}}",
+        "recordings: {'P/*': {masks: [{span_s: [1, 5], dofs: [knee_flexion_l], reason: x}]}}",
         "recordings: {'P/*': {snyc: {method: hardware}}}",
         "recordings: {'P/*': {masks: [{span_s: [5, 1], reason: x}]}}",
         "recordings: {'P/*': {sensors: {thigh: {calibrate: {still_s: [0, 1], axis: w, toward: right}}}}}",

@@ -609,7 +609,7 @@ class Manifest(_Facts):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Manifest:
-        problems = [*_reference_problems(self), *_override_problems(self)]
+        problems = [*_reference_problems(self), *_override_problems(self), *_mask_problems(self)]
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -633,6 +633,17 @@ def _override_problems(manifest: Manifest) -> Iterator[str]:
                 yield f"recordings '{pattern}': there is no sensor '{sensor}'.{hint}"
         if manifest.reference is None and (override.masks or override.sync is not None):
             yield f"recordings '{pattern}': masks and sync need a reference"
+
+
+def _mask_problems(manifest: Manifest) -> Iterator[str]:
+    """A mask for a DoF that the reference does not give would hide nothing."""
+    reference = manifest.reference
+    if reference is None or not reference.angles:
+        return
+    masks = {"reference": reference.masks} | {f"recordings '{p}'": o.masks for p, o in manifest.recordings.items()}
+    for place, spans in masks.items():
+        for name in sorted({dof for mask in spans for dof in mask.dofs} - set(reference.angles)):
+            yield f"{place}: a mask names '{name}', which the reference does not give"
 
 
 def read_manifest(path: Path) -> tuple[Manifest, Path]:

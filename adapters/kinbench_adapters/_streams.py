@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,23 +90,27 @@ class Clock:
 
 @dataclass(frozen=True)
 class Stream:
-    """One stream with its clock, and what is missing from it with the reason."""
+    """One stream with its clock, what is missing from it with the reason, and the tables it was read from."""
 
     data: xr.Dataset
     clock: Clock
     absent: dict[str, str] = field(default_factory=dict)
+    tables: Mapping[Path, Table] = field(default_factory=dict)
 
 
 # --- imu -------------------------------------------------------------------------------------------------------------
 
 
-def imu_stream(imu: Imu, files: ImuFiles, placements: list[Placement]) -> Stream:
-    """Return the imu stream in declared units; raises ``DataError`` where a file cannot be read or believed."""
+def imu_stream(imu: Imu, files: ImuFiles, placements: list[Placement], *, beside: Reference | None = None) -> Stream:
+    """Return the imu stream in declared units; raises ``DataError`` where a file cannot be read or believed.
+
+    ``beside`` is a reference that stands in the imu's own file; its columns are read in the same pass.
+    """
     if imu.reader is not None and imu.reader.name == "mt_manager":
         return _mt_stream(imu, files, placements)
     if imu.counter is not None:
         return _counted_stream(imu, files, placements)
-    return _row_stream(imu, files, placements)
+    return _row_stream(imu, files, placements, () if beside is None else _reference_columns(beside))
 
 
 def _mt_stream(imu: Imu, files: ImuFiles, placements: list[Placement]) -> Stream:
@@ -185,9 +189,9 @@ def _counted_clock(joined: Joined, rate_hz: float | None, start_s: float | None)
     return Clock(time, rates, {"counter": mended} if mended else {})
 
 
-def _row_stream(imu: Imu, files: ImuFiles, placements: list[Placement]) -> Stream:
+def _row_stream(imu: Imu, files: ImuFiles, placements: list[Placement], also: Sequence[str]) -> Stream:
     """Sensors in one file, or in several of equal length whose rows are of one instant."""
-    tables = _tables(imu, files)
+    tables = _tables(imu, files, also)
     rows = {table.path.name: table.rows for table in tables.values()}
     if len(set(rows.values())) > 1:
         told = ", ".join(f"{name} {count}" for name, count in rows.items())
@@ -200,10 +204,11 @@ def _row_stream(imu: Imu, files: ImuFiles, placements: list[Placement]) -> Strea
     for name, signal in imu.signals.items():
         blocks = [tables[(name, sensor)].block(_columns(signal, sensor), _width(name)) for sensor in imu.sensors]
         signals[name] = (np.stack(blocks, axis=1), _signal_attributes(name, signal))
-    return _assembled(clock, placements, signals, None)
+    stream = _assembled(clock, placements, signals, None)
+    return replace(stream, tables={table.path: table for table in tables.values()})
 
 
-def _tables(imu: Imu, files: ImuFiles) -> dict[tuple[str, str], Table]:
+def _tables(imu: Imu, files: ImuFiles, also: Sequence[str] = ()) -> dict[tuple[str, str], Table]:
     """Read each file once, with all the columns that any sensor and signal wants of it."""
     wanted: dict[Path, list[str]] = {}
     places: dict[tuple[str, str], tuple[Path, str]] = {}
@@ -211,7 +216,7 @@ def _tables(imu: Imu, files: ImuFiles) -> dict[tuple[str, str], Table]:
     for name, signal in imu.signals.items():
         pattern = signal.files or imu.files or ""
         for sensor, path in files.of(pattern, imu.sensors).items():
-            wanted.setdefault(path, list(clock)).extend(_columns(signal, sensor))
+            wanted.setdefault(path, [*clock, *(also if pattern == imu.files else ())]).extend(_columns(signal, sensor))
             places[(name, sensor)] = (path, pattern)
     patterns = dict(places.values())
     tables = {path: read_table(path, reader_for(patterns[path], imu.reader), names) for path, names in wanted.items()}
@@ -260,12 +265,16 @@ def reference_stream(reference: Reference, path: Path, pattern: str) -> Stream:
     return _reference_data(reference, table, clock)
 
 
-def reference_beside_imu(reference: Reference, imu: Imu, files: ImuFiles, clock: Clock) -> Stream:
+def reference_beside_imu(reference: Reference, imu: Imu, files: ImuFiles, stream: Stream) -> Stream:
     """Return the reference that stands in the imu's own file, on the imu's clock."""
     pattern = imu.files or ""
     path = files.of(pattern, imu.sensors)[next(iter(imu.sensors))]
-    table = read_table(path, reader_for(pattern, imu.reader), _reference_columns(reference))
-    return _reference_data(reference, table, clock)
+    table = stream.tables.get(path)
+    if table is None:
+        table = read_table(path, reader_for(pattern, imu.reader), _reference_columns(reference))
+    if table.rows != len(stream.clock.time):
+        raise DataError(f"holds {table.rows} rows of the reference, {len(stream.clock.time)} of the imu", where=path)
+    return _reference_data(reference, table, stream.clock)
 
 
 def _reference_columns(reference: Reference) -> list[str]:

@@ -237,13 +237,14 @@ def _read(plan: _Plan, version: str) -> Recording:
     manifest = plan.manifest
     sensors = {name: _turned(sensor, plan.override.sensors.get(name)) for name, sensor in manifest.imu.sensors.items()}
     placements = [_placement(name, *pair, simulation=manifest.simulation) for name, pair in sensors.items()]
-    imu = imu_stream(manifest.imu, plan.imu, placements)
-    path = _reference_path(plan)
+    truth, path = manifest.reference, _reference_path(plan)
+    beside = truth if truth is not None and truth.files is None else None
+    imu = imu_stream(manifest.imu, plan.imu, placements, beside=beside)
     reference = None
-    if manifest.reference is not None and manifest.reference.files is None:
-        reference = reference_beside_imu(manifest.reference, manifest.imu, plan.imu, imu.clock)
-    elif manifest.reference is not None and path is not None:
-        reference = reference_stream(manifest.reference, path, manifest.reference.files or "")
+    if beside is not None:
+        reference = reference_beside_imu(beside, manifest.imu, plan.imu, imu)
+    elif truth is not None and path is not None:
+        reference = reference_stream(truth, path, truth.files or "")
     strangers = plan.imu.strangers(manifest.imu.sensors)
     absent = {**imu.absent, **{f"sensor {name}": "the manifest does not describe it" for name in strangers}}
     if reference is None:
