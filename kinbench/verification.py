@@ -81,6 +81,9 @@ class Report:
         ]  # fmt: skip
         return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"value": "float64"})
 
+    def _repr_html_(self) -> str:
+        return f"<p>{self.text(findings=False).splitlines()[-1]}</p>{self.table().to_html()}"
+
     def text(self, *, findings: bool = True) -> str:
         """Return the report for people: every problem, with ``findings`` what could not be assessed too, a summary."""
         lines = [f"damaged  {sentence}" for sentence in self.damaged]

@@ -1,0 +1,259 @@
+"""What a model promises, tried on small synthetic windows with missing sensors and masked targets."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinbench.contracts import ModelCard
+from kinbench.errors import NotApplicable
+from kinbench.testing.claims import attribute, require, require_identifier, require_texts
+from kinbench.windows import Batches, TaskSpec
+
+Factory = Callable[[], Any]
+
+PAIR = TaskSpec(
+    task="conformance/pair", version=1,
+    channel_names=tuple(f"{s}/{c}/{a}" for s in ("thigh", "shank") for c in ("acc", "gyr") for a in "xyz"),
+    dof_names=("knee_flexion",), segments=("thigh", "shank"), rate_hz=100.0, window=32,
+)  # fmt: skip
+BODY = TaskSpec(
+    task="conformance/body", version=1,
+    channel_names=tuple(f"{s}/gyr/{a}" for s in ("pelvis", "thigh_r", "shank_r") for a in "xyz"),
+    dof_names=("hip_flexion_r", "knee_flexion_r"), segments=("pelvis", "thigh_r", "shank_r"), rate_hz=50.0, window=25,
+)  # fmt: skip
+"""An odd window, another rate, several DoFs: what a model may not have in its bones."""
+
+WINDOW_TOLERANCE_DEG = 0.05
+
+
+def check_model(factory: Factory, spec: TaskSpec | None = None) -> None:
+    """Raise ``AssertionError`` at the first promise of ``contracts.Model`` that the factory's models break.
+
+    ``factory()`` returns a fresh model, as an entry point does without settings; give it short training. ``spec`` is
+    the task to try, two of ours where it is left out. Models with ``adapt`` are held to ``AdaptiveModel`` too.
+    A model that raises ``NotApplicable`` in ``fit`` for a task is believed, and not held to anything on it.
+    """
+    _check_card(factory())
+    applicable = [each for each in ((spec,) if spec else (PAIR, BODY)) if _fits(factory, each)]
+    require(bool(applicable), "The model is not applicable to any of the tasks tried; pass the spec of one that it is.")
+    for each in applicable:
+        _check_predictions(factory, each)
+        _check_independence(factory, each)
+        _check_reproducible(factory, each)
+        _check_robust(factory, each)
+        _check_state(factory, each)
+
+
+# --- data ------------------------------------------------------------------------------------------------------------
+
+
+def windows(spec: TaskSpec, seed: int, *, people: int = 3, clean: bool = True) -> Batches:
+    """Return synthetic windows: smooth signals, angles that depend on them; not ``clean``: with holes.
+
+    Holes are one sensor missing from the first person's signals (NaN, ``present`` False) and masked targets (NaN).
+    """
+    rng = np.random.default_rng(seed)
+    mixing = np.random.default_rng(12).normal(size=(len(spec.channel_names), len(spec.dof_names)))
+    samples = 12 * spec.window
+    signals = []
+    for _ in range(people):
+        t = np.arange(samples)[:, None] / spec.rate_hz
+        phase = rng.uniform(0, 2 * np.pi, len(spec.channel_names))
+        signals.append(2.0 * np.sin(2 * np.pi * rng.uniform(0.8, 1.3, phase.size) * t + phase))
+    x = np.concatenate(signals)
+    y = 20.0 + 8.0 * x @ mixing
+    x += rng.normal(0, 0.1, x.shape)
+    begins = np.arange(0, samples - spec.window + 1, spec.window // 2)
+    starts = (np.arange(people)[:, None] * samples + begins).reshape(-1)
+    person = np.repeat(np.arange(people), begins.size)
+    present = np.ones((starts.size, len(spec.segments)), dtype=bool)
+    labelled = np.ones(y.shape, dtype=bool)
+    if not clean:
+        mine = [name.split("/")[0] == spec.segments[0] for name in spec.channel_names]
+        x[:samples, mine] = np.nan
+        present[person == 0, 0] = False
+        labelled = rng.random(y.shape) > 0.3
+    return Batches(
+        x.astype(np.float32), np.where(labelled, y, np.nan).astype(np.float32), labelled,
+        starts.astype(np.int64), person.astype(np.int64), present, spec,
+    )  # fmt: skip
+
+
+def _none(spec: TaskSpec) -> Batches:
+    whole = windows(spec, 0, people=1)
+    return replace(whole, starts=whole.starts[:0], person=whole.person[:0], present=whole.present[:0])
+
+
+def _bytes(batches: Batches) -> tuple[bytes, ...]:
+    return tuple(
+        array.tobytes() for array in (batches.signals, batches.targets, batches.labelled, batches.starts)
+    )  # fmt: skip
+
+
+# --- checks ----------------------------------------------------------------------------------------------------------
+
+
+def _check_card(model: Any) -> None:
+    card = attribute(model, "card", ModelCard, "A model")
+    require_texts(card, ("name", "version", "title", "description"), "A model's card")
+    require_identifier(card.name, "A model's name")
+    for person in card.trained_on:
+        require(person.count("/") == 1, f"A card's trained_on lists 'dataset/subject', not {person!r}.")
+    for name in ("fit", "predict"):
+        require(callable(getattr(model, name, None)), f"A model must have the method '{name}'.")
+    if hasattr(model, "adapt"):
+        for name in ("save", "load"):
+            require(callable(getattr(model, name, None)), f"A model with 'adapt' must have '{name}' as well.")
+
+
+def _fits(factory: Factory, spec: TaskSpec) -> bool:
+    try:
+        _fitted(factory, spec)
+    except NotApplicable:
+        return False
+    return True
+
+
+def _fitted(factory: Factory, spec: TaskSpec, seed: int = 0) -> Any:
+    model = factory()
+    train, valid = windows(spec, 1), windows(spec, 2, people=1)
+    before = _bytes(train), _bytes(valid)
+    model.fit(train, valid, seed=seed)
+    require((_bytes(train), _bytes(valid)) == before, "fit must not change the windows it is given.")
+    return model
+
+
+def _predict(model: Any, x: NDArray[np.float32], spec: TaskSpec, when: str) -> NDArray[np.float32]:
+    """Return a prediction that has kept its promises of shape, type, range, and leaving its input alone."""
+    given = x.copy()
+    predicted = model.predict(given)
+    require(given.tobytes() == x.tobytes(), f"predict must not change x in place, and {when} it did.")
+    require(isinstance(predicted, np.ndarray), f"predict must return a numpy array, got {type(predicted).__name__}.")
+    expected = (x.shape[0], x.shape[1], len(spec.dof_names))
+    require(predicted.shape == expected, f"predict must return (n, time, dof) = {expected}, got {predicted.shape}.")
+    require(predicted.dtype == np.float32, f"predict must return float32, got {predicted.dtype}.")
+    require(bool(np.isfinite(predicted).all()), f"predict must return finite angles, and {when} some are not.")
+    result: NDArray[np.float32] = predicted
+    return result
+
+
+def _check_predictions(factory: Factory, spec: TaskSpec) -> None:
+    model = _fitted(factory, spec)
+    x = windows(spec, 3).x
+    predicted = _predict(model, x, spec, "on ordinary windows")
+    require(
+        predicted.tobytes() == _predict(model, x, spec, "asked again").tobytes(),
+        "predict must give the same for the same windows, and a second call gave something else.",
+    )
+    _predict(model, x[:1], spec, "for a single window")
+    _predict(model, x[:0], spec, "for no window")
+    # The runner hands over what it has sliced or mapped, which need not be writable.
+    locked = x.copy()
+    locked.flags.writeable = False
+    _predict_locked(model, locked, predicted)
+    if hasattr(model, "parameters"):
+        count = model.parameters()
+        require(isinstance(count, int) and count >= 0, f"parameters() must return a number of weights, got {count!r}.")
+
+
+def _predict_locked(model: Any, x: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
+    try:
+        again = model.predict(x)
+    except ValueError as error:
+        raise AssertionError(f"predict must take a read-only x without writing to it: {error}") from error
+    require(again.tobytes() == expected.tobytes(), "predict must give the same for a read-only x.")
+
+
+def _check_independence(factory: Factory, spec: TaskSpec) -> None:
+    model = _fitted(factory, spec)
+    x = windows(spec, 3).x
+    together = _predict(model, x, spec, "on ordinary windows")
+    alone = np.concatenate([_predict(model, x[i : i + 1], spec, "for a single window") for i in range(0, len(x), 7)])
+    apart = float(np.abs(together[::7] - alone).max())
+    require(
+        apart <= WINDOW_TOLERANCE_DEG,
+        f"A window's prediction must not depend on the windows it comes with (test statistics would leak), and it "
+        f"moved by {apart:.3g} deg.",
+    )
+    _fitted(factory, replace(spec, task=spec.task + "/other"), seed=9)
+    require(
+        model.predict(x).tobytes() == together.tobytes(),
+        "Two models must share no state, and fitting another one changed this one's predictions.",
+    )
+
+
+def _check_reproducible(factory: Factory, spec: TaskSpec) -> None:
+    x = windows(spec, 3).x
+    state = np.random.get_state()
+    try:
+        np.random.seed(1)
+        first = _fitted(factory, spec, seed=5).predict(x)
+        np.random.seed(2)
+        second = _fitted(factory, spec, seed=5).predict(x)
+    finally:
+        np.random.set_state(state)
+    require(
+        first.tobytes() == second.tobytes(),
+        "The same data and seed must give the same predictions, byte for byte, and two fits differ; "
+        "draw every random number from the seed.",
+    )
+
+
+def _check_robust(factory: Factory, spec: TaskSpec) -> None:
+    holes = windows(spec, 1, clean=False)
+    before = _bytes(holes)
+    model = factory()
+    model.fit(holes, windows(spec, 2, people=1, clean=False), seed=0)
+    require(_bytes(holes) == before, "fit must not change the windows it is given, missing values included.")
+    _predict(model, windows(spec, 3, clean=False).x, spec, "with a sensor missing (NaN)")
+    alone = factory()
+    alone.fit(windows(spec, 1), _none(spec), seed=0)
+    _predict(alone, windows(spec, 3).x, spec, "after a fit without validation windows")
+
+
+def _check_state(factory: Factory, spec: TaskSpec) -> None:
+    model = _fitted(factory, spec)
+    x = windows(spec, 3).x
+    expected = model.predict(x)
+    again = _kept(factory, model) if hasattr(model, "save") else None
+    if again is not None:
+        require(
+            again.predict(x).tobytes() == expected.tobytes(),
+            "A loaded model must predict exactly as the saved one, byte for byte, and it does not.",
+        )
+        require(model.predict(x).tobytes() == expected.tobytes(), "save must not change the model.")
+    if not hasattr(model, "adapt"):
+        return
+    for each in filter(None, (model, again)):
+        calibration, valid = windows(spec, 6, people=1, clean=False), windows(spec, 7, people=1)
+        before = _bytes(calibration), _bytes(valid)
+        each.adapt(calibration, valid, seed=3)
+        require((_bytes(calibration), _bytes(valid)) == before, "adapt must not change the windows it is given.")
+    adapted = _predict(model, x, spec, "after adapting")
+    if again is not None:
+        require(
+            again.predict(x).tobytes() == adapted.tobytes(),
+            "Adapting a loaded model must end where adapting the saved one does, byte for byte, and it does not; "
+            "save all that adapt needs.",
+        )
+        require(
+            _kept(factory, model).predict(x).tobytes() == adapted.tobytes(),
+            "An adapted model must predict the same after save and load, and it does not.",
+        )
+
+
+def _kept(factory: Factory, model: Any) -> Any:
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(Path(folder))
+        require(any(Path(folder).iterdir()), "save must write into the folder it is given, and wrote nothing.")
+        again = factory()
+        again.load(Path(folder))
+    # The folder is gone by now: a model that still reads from it breaks here.
+    return again
