@@ -60,12 +60,27 @@ def run(
                 on_done(job, function(context, job))
         return
     with _environment(dict.fromkeys(_THREAD_VARIABLES, str(THREADS))):
-        lost = _run_pool(jobs, function, setup, min(workers, len(jobs)), on_done)
-        # A dead worker takes the pool with it and does not say which job killed it: each unfinished job is tried
-        # again in a process of its own, so that only the guilty one is lost.
-        for job in lost:
-            if _run_pool([job], function, setup, 1, on_done):
-                on_lost(job, "the worker process died while it ran this (killed, out of memory, or a native crash)")
+        _run_processes(jobs, function, setup, workers, on_done, on_lost)
+
+
+def _run_processes(
+    jobs: Sequence[J], function: Callable[[C, J], R], setup: Callable[[], C], workers: int,
+    on_done: Callable[[J, R], None], on_lost: Callable[[J, str], None],
+) -> None:  # fmt: skip
+    """Run jobs in pools until each is answered or lost.
+
+    A dead worker takes its pool with it and does not say which job killed it. Jobs start in order, so it is one of the
+    first unfinished ones: these are tried again one after the other, where the first unfinished one is the guilty.
+    """
+    left = list(jobs)
+    while left:
+        left = _run_pool(left, function, setup, min(workers, len(left)), on_done)
+        suspects, left = left[:workers], left[workers:]
+        while suspects:
+            suspects = _run_pool(suspects, function, setup, 1, on_done)
+            if suspects:
+                on_lost(suspects[0], "the worker process died while it ran this (killed, out of memory, or a crash)")
+                suspects = suspects[1:]
 
 
 def _run_pool(

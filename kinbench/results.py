@@ -31,6 +31,8 @@ STAGING = ".staging"
 """Folder, inside a results folder, where files are written before they are renamed into place."""
 
 Setting = bool | int | float | str
+View = Literal["test", "test_long"]
+"""The headline's test spans, or the longer ones that hold them."""
 
 
 # --- identity --------------------------------------------------------------------------------------------------------
@@ -56,7 +58,6 @@ def cell_key(
     model: Mapping[str, Any],
     seed: int,
     threads: int,
-    limit: int | None,
 ) -> str:
     """Return the content key of one cell: two cells with one key have one score (schema 1, Content digest).
 
@@ -67,7 +68,7 @@ def cell_key(
     return digest(
         {
             "recordings": dict(recordings), "task": dict(task), "protocol": list(protocol), "fold": fold,
-            "metrics": dict(metrics), "model": dict(model), "seed": seed, "threads": threads, "limit": limit,
+            "metrics": dict(metrics), "model": dict(model), "seed": seed, "threads": threads,
         }
     )  # fmt: skip
 
@@ -151,12 +152,17 @@ class FoldPart(_Part):
 
 
 class DatasetPart(_Part):
-    """One store that took part: its digest, and the digests of the recordings of it that were used."""
+    """One store that took part: its digest, and those of the recordings used.
+
+    ``conventions`` of the reference angles, and ``rotation_origins`` of the sensors used (how each sensor's rotation
+    to its segment was found), are listed once each.
+    """
 
     name: str
     digest: str
     simulation: bool
     conventions: tuple[str, ...]
+    rotation_origins: tuple[str, ...]
     recordings: dict[str, str]
 
 
@@ -175,7 +181,7 @@ class PersonScore(_Part):
     ``samples`` were scored, of ``covered`` that lie in the test spans (the others have no valid reference).
     """
 
-    view: Literal["test", "test_long"]
+    view: View
     person: str
     dof: str
     samples: int
@@ -205,9 +211,8 @@ class Result(_Part):
     """One cell: protocol, task, dataset(s), fold, model and seed, with its scores or its failure.
 
     ``key`` is the content key; ``fit_key`` that of the fitted model, which other cells may share. ``windows`` are
-    counts by role. ``predictions`` is the sha256 of ``<key>.npz``. ``limit`` is set when the cell was run on
-    less than all windows: such a result is not for the leaderboard. ``rotation_origins`` tells how sensor-to-segment
-    rotations were found.
+    counts by role. ``predictions`` is the sha256 of ``<key>.npz``. ``limit`` is set when the run was cut short on
+    purpose: such a result is not for the leaderboard, and the cell counts as not done.
     """
 
     result_version: Literal[1] = RESULT_VERSION
@@ -228,7 +233,6 @@ class Result(_Part):
     coverage: float | None = None
     windows: dict[str, int] = Field(default_factory=dict)
     predictions: str | None = None
-    rotation_origins: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     notes: tuple[str, ...] = ()
     failure: Failure | None = None
     timings: Timings = Field(default_factory=Timings)
@@ -250,7 +254,7 @@ class Result(_Part):
 
 def to_json(result: Result) -> str:
     """Return a result's text: indented, keys in the type's order, ending with a line feed."""
-    return json.dumps(result.model_dump(mode="json"), indent=1, allow_nan=False) + "\n"
+    return result.model_dump_json(indent=1) + "\n"
 
 
 def from_json(text: str, *, where: object = None) -> Result:
@@ -287,15 +291,14 @@ def _no_constant(text: str) -> Any:
 # --- on disk ---------------------------------------------------------------------------------------------------------
 
 
-def write_atomic(path: Path, data: bytes) -> None:
+def write_atomic(path: Path, data: bytes, *, staging: Path | None = None, last: bool = True) -> None:
     """Write a file that is, at any moment and after any crash, the old one or the new one, whole.
 
-    The bytes go to a file beside it, reach the disk, take the name by one rename, and the folder follows.
+    The bytes go to a file aside (in the folder ``staging`` of the same disk, or hidden beside it), reach the disk, take
+    the name by one rename, and the folder follows. Of several files only the ``last`` must make the folder follow.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staging = path.parent / STAGING
-    staging.mkdir(exist_ok=True)
-    aside = staging / f"{path.name}.{os.getpid()}"
+    aside = (staging or path.parent) / f".{path.name}.{os.getpid()}"
+    aside.parent.mkdir(parents=True, exist_ok=True)
     try:
         with aside.open("wb") as file:
             file.write(data)
@@ -305,7 +308,8 @@ def write_atomic(path: Path, data: bytes) -> None:
     except OSError:
         aside.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    if last:
+        sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:
@@ -332,7 +336,7 @@ def path_of(folder: Path, key: str) -> Path:
 def write(folder: Path, result: Result) -> Path:
     """Write one result atomically and return its path."""
     path = path_of(folder, result.key)
-    write_atomic(path, to_json(result).encode("utf-8"))
+    write_atomic(path, to_json(result).encode("utf-8"), staging=folder / STAGING)
     return path
 
 

@@ -1,0 +1,89 @@
+"""The words under a table: what its numbers mean, and what they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from kinbench.leaderboard.grids import Grid, Ranking
+from kinbench.leaderboard.selection import Group, data_of
+from kinbench.leaderboard.tables import SIMULATION
+from kinbench.results import View
+from kinbench.statistics import MIN_PERSONS
+
+_BETTER = {"lower": "lower is better", "higher": "higher is better", "zero": "nearer to zero is better"}
+
+
+def caption(
+    found: Group, grids: Mapping[tuple[str, str], Grid], rankings: Mapping[tuple[str, str], Ranking],
+    metrics: Sequence[str], view: View, transfer: bool,
+) -> str:  # fmt: skip
+    """Return what a table's numbers mean: metric, aggregation, who was seen, n, seeds, ranks, what is missing."""
+    first = found.first
+    metric = first.metrics[metrics[0]]
+    unit = "no unit" if metric.unit == "1" else metric.unit
+    sentences = [
+        f"{first.protocol.title} (protocol {first.protocol.name}, version {first.protocol.version}) on "
+        f"{first.task.title} (task {first.task.name}, version {first.task.version}).",
+        f"{metrics[0]}: {metric.title}, in {unit}; {_BETTER[metric.better]}.",
+        f"Of the test person the model sees: {first.protocol.sees}.",
+        "Each person's valid test samples are pooled; values are means over DoFs and seeds within a person, then "
+        "mean ± SD over persons, with a 95 % bootstrap interval over persons.",
+        _who(grids, transfer),
+    ]
+    if view == "test_long":
+        sentences.append("These are the longer test spans, not the headline.")
+    sentences += _rank_words(first.protocol.ranks, grids, rankings)
+    sentences += _missing_words(grids, metrics)
+    if found.limited:
+        sentences.append(f"{found.limited} results of limited runs are left out.")
+    if found.failed:
+        sentences.append(f"{len(found.failed)} cells failed and are listed.")
+    if transfer and any(result.fold.diagonal for result in found.every):
+        sentences.append("(ug) or (ui) marks the diagonal: trained and tested within one dataset, by that protocol.")
+    if not transfer:
+        sentences.append(f"Data: {first.fold.test_dataset}, state {data_of(first).digest[:12]}.")
+    if any(result.simulation for result in found.every):
+        sentences.append(SIMULATION)
+    return " ".join(sentences)
+
+
+def _who(grids: Mapping[tuple[str, str], Grid], transfer: bool) -> str:
+    seeds = sorted({seed for grid in grids.values() for _, seed in grid.expected})
+    tested: dict[str, int] = {}
+    for (_, test), grid in grids.items():
+        tested[test] = max(tested.get(test, 0), len(grid.persons))
+    persons = ", ".join(f"{test} {n}" for test, n in tested.items()) if transfer else str(next(iter(tested.values())))
+    return f"Persons: n = {persons}; seeds: {', '.join(map(str, seeds))}; seed SD is over the seeds' means."
+
+
+def _rank_words(
+    ranks: bool, grids: Mapping[tuple[str, str], Grid], rankings: Mapping[tuple[str, str], Ranking]
+) -> list[str]:
+    if not ranks:
+        return ["This protocol never ranks."]
+    words = []
+    if any(len(grid.persons) < MIN_PERSONS for grid in grids.values()):
+        words.append(f"Fewer than {MIN_PERSONS} persons: values per person, no SD, no interval, no rank.")
+    uneven = [pair for pair, grid in grids.items() if any(grid.coverage(model) < 1 for model in grid.models)]
+    if any(ranking.ranks for ranking in rankings.values()):
+        words.append("Ranks go by RMSE.")
+    for pair in uneven:
+        if rankings[pair].ranks:
+            where = f" ({' to '.join(pair)})" if any(pair) else ""
+            words.append(
+                f"Not every model has every cell{where}: ranks and 'RMSE on shared' use the {rankings[pair].persons} "
+                "persons and seeds that all ranked models have; nothing is imputed."
+            )
+    words.append("Coverage is the share of persons and seeds that were scored.")
+    return words
+
+
+def _missing_words(grids: Mapping[tuple[str, str], Grid], metrics: Sequence[str]) -> list[str]:
+    words = []
+    for metric in metrics:
+        parts = [grid.missing(metric) for grid in grids.values()]
+        absent, total = sum(part[0] for part in parts), sum(part[1] for part in parts)
+        if absent:
+            reasons = sorted({reason for part in parts for reason in part[2]})
+            words.append(f"{metric} is missing in {absent} of {total} values: {'; '.join(reasons)}.")
+    return words

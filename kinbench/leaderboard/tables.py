@@ -1,0 +1,153 @@
+"""One table: its frames, the words that say what its numbers mean, and its text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+from tabulate import tabulate
+
+DASH = "–"
+SIMULATION = "SIMULATION: these scores come from simulated people and say nothing about real ones."
+
+
+@dataclass(frozen=True)
+class Table:
+    """The models under one protocol and task, on one dataset or, in a transfer matrix, on pairs of them.
+
+    ``overall`` has one row per model (and pair), ``per_dof`` one per model and DoF (and pair); values in the units that
+    ``units`` gives by metric, missing ones NaN. ``persons`` are the columns of values per person, there below 3
+    persons only. ``matrices`` holds, for a transfer table, one (train, test) frame per (model, metric), and ``marks``
+    what stands beside its values. ``failures`` lists the cells without a score.
+    """
+
+    title: str
+    caption: str
+    protocol: str
+    task: str
+    dataset: str
+    metrics: tuple[str, ...]
+    units: Mapping[str, str]
+    overall: pd.DataFrame
+    per_dof: pd.DataFrame
+    failures: pd.DataFrame
+    persons: tuple[str, ...] = ()
+    matrices: Mapping[tuple[str, str], pd.DataFrame] = field(default_factory=dict)
+    marks: pd.DataFrame | None = None
+    simulation: bool = False
+
+    def text(self) -> str:
+        """Return the table for a terminal."""
+        return self._render("simple", "{}", lambda text: f"{text}\n{'=' * len(text)}", str)
+
+    def markdown(self) -> str:
+        """Return the table as Markdown."""
+        return self._render("pipe", "**{}**", lambda text: f"## {escape(text)}", escape)
+
+    def _repr_markdown_(self) -> str:
+        return self.markdown()
+
+    def _render(self, style: str, heading: str, title: Any, clean: Any) -> str:
+        parts = [title(self.title)]
+        if self.simulation:
+            parts.append(SIMULATION)
+        for (model, metric), matrix in self.matrices.items():
+            parts.append(heading.format(clean(f"{model}: {self._head(metric)}, rows train, columns test")))
+            parts.append(_draw(self._matrix(matrix), style, clean))
+        parts.append(_draw(self._readable(self.overall), style, clean))
+        if self.per_dof["dof"].nunique() > 1:
+            parts += [heading.format("Per degree of freedom"), _draw(self._readable(self.per_dof), style, clean)]
+        parts.append(clean(self.caption))
+        if len(self.failures):
+            parts += [heading.format("Not scored"), _draw(self.failures.astype(str), style, clean)]
+        return "\n\n".join(parts)
+
+    def _readable(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return a frame of texts: mean ± SD in one column, the interval in another, dashes for what is missing."""
+        shown = {}
+        for name in ("rank", "model", "train", "test", "dof"):
+            if name in frame:
+                shown[name] = [number(value, 0) if name == "rank" else str(value) for value in frame[name]]
+        for place, metric in enumerate(self.metrics):
+            digits = 3 if self.units[metric] == "1" else 2
+            shown[self._head(metric)] = [
+                DASH if _missing(mean) else f"{number(mean, digits)} ± {number(deviation, digits)}"
+                for mean, deviation in zip(frame[metric], frame[f"{metric}_sd"], strict=True)
+            ]
+            if place == 0:
+                shown["95 % interval"] = [
+                    DASH if _missing(low) else f"{number(low, digits)} to {number(high, digits)}"
+                    for low, high in zip(frame["low"], frame["high"], strict=True)
+                ]
+        for person in self.persons:
+            if person in frame:
+                shown[person] = [number(value, 2) for value in frame[person]]
+        for name, digits, head in (
+            ("seed_sd", 3, "seed SD"), ("rmse_shared", 2, "RMSE on shared"), ("n", 0, "n"), ("seeds", 0, "seeds"),
+            ("parameters", 0, "parameters"),
+        ):  # fmt: skip
+            if name in frame:
+                shown[head] = [number(value, digits) for value in frame[name]]
+        if "coverage" in frame:
+            shown["coverage"] = [f"{100 * value:.0f} %" for value in frame["coverage"]]
+        return pd.DataFrame(shown)
+
+    def _matrix(self, matrix: pd.DataFrame) -> pd.DataFrame:
+        texts = matrix.map(lambda value: number(value, 2))
+        if self.marks is not None:
+            texts = texts + self.marks.reindex(index=matrix.index, columns=matrix.columns).fillna("")
+        return texts.rename_axis("train").reset_index()
+
+    def _head(self, metric: str) -> str:
+        unit = self.units[metric]
+        names = {"rmse": "RMSE", "centred_rmse": "centred RMSE", "mae": "MAE", "nrmse": "NRMSE", "r2": "R²"}
+        name = names.get(metric, metric.replace("_", " "))
+        return name if unit == "1" else f"{name} ({unit})"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the table as plain JSON values; missing ones are null."""
+        return {
+            "title": self.title, "protocol": self.protocol, "task": self.task, "dataset": self.dataset,
+            "metrics": {metric: self.units[metric] for metric in self.metrics}, "simulation": self.simulation,
+            "caption": self.caption, "overall": plain_rows(self.overall), "per_dof": plain_rows(self.per_dof),
+            "not_scored": plain_rows(self.failures),
+        }  # fmt: skip
+
+
+def number(value: Any, digits: int) -> str:
+    """Return a number with so many digits after the point, or a dash for a missing one."""
+    return DASH if _missing(value) else f"{value:.{digits}f}"
+
+
+def _missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a frame's rows as plain JSON values."""
+    rows: Sequence[Mapping[Any, Any]] = frame.astype(object).to_dict("records")
+    return [{str(name): _plain(value) for name, value in row.items()} for row in rows]
+
+
+def _plain(value: Any) -> Any:
+    if _missing(value):
+        return None
+    return value.item() if hasattr(value, "item") else value
+
+
+def escape(text: str) -> str:
+    """Return a text that is only text in Markdown: no table borders, no markup, no HTML, one line."""
+    for sign in "\\|<>[]`*_":
+        text = text.replace(sign, f"\\{sign}")
+    return " ".join(text.split())
+
+
+def _draw(frame: pd.DataFrame, style: str, clean: Any) -> str:
+    cells = [[clean(str(value)) for value in row] for row in frame.itertuples(index=False)]
+    numeric = {"model", "train", "test", "dof", "cell", "reason"}
+    align = ["left" if name in numeric else "right" for name in frame.columns]
+    heads = [clean(str(name)) for name in frame.columns]
+    return tabulate(cells, headers=heads, tablefmt=style, colalign=align if cells else None, disable_numparse=True)

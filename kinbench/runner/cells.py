@@ -1,0 +1,78 @@
+"""What a run is made of: cells, the models chosen for them, and what is not applicable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kinbench.contracts import ModelCard
+from kinbench.protocol import Fold, ProtocolCard
+from kinbench.results import Setting
+from kinbench.tasks import Task
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """One model with its settings, before any is made for a fold.
+
+    ``selector`` is written one way only (settings sorted). ``adapts``: it has ``adapt``, ``save`` and ``load``.
+    """
+
+    selector: str
+    name: str
+    settings: Mapping[str, Setting]
+    card: ModelCard
+    distribution: str
+    distribution_version: str
+    adapts: bool
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What of the model a score depends on, JSON-plain."""
+        return {
+            "name": self.name, "settings": dict(self.settings), "version": self.card.version,
+            "distribution": self.distribution, "distribution_version": self.distribution_version,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One thing to score. ``key`` names its result, ``fit_key`` the fitted model, which cells may share."""
+
+    protocol: ProtocolCard
+    task: Task
+    fold: Fold
+    fold_digest: str
+    model: ModelChoice
+    seed: int
+    key: str
+    fit_key: str
+
+    @property
+    def dataset(self) -> str:
+        """The dataset tested on, preceded by those fitted on where they differ."""
+        fitted = "+".join(self.fold.train_datasets)
+        return self.fold.test_dataset if fitted == self.fold.test_dataset else f"{fitted} -> {self.fold.test_dataset}"
+
+    @property
+    def label(self) -> str:
+        """The cell in words."""
+        return (
+            f"{self.protocol.name} · {self.task.name} · {self.dataset} · {self.fold.name} · {self.model.selector} · "
+            f"seed {self.seed}"
+        )
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """What is not applicable, and why. An empty ``protocol`` or ``model`` means all of them."""
+
+    task: str
+    dataset: str
+    reason: str
+    protocol: str = ""
+    model: str = ""
+
+    def __str__(self) -> str:
+        return " · ".join(filter(None, (self.protocol, self.task, self.dataset, self.model))) + f": {self.reason}"

@@ -1,0 +1,294 @@
+"""Run what a plan has left to do. Every cell ends as one result on disk, with its scores or with its failure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from kinbench import engines, results
+from kinbench.contracts import AdaptiveModel
+from kinbench.errors import DataError, KinbenchError, UsageError
+from kinbench.metrics import METRICS
+from kinbench.recording import TaskEntry
+from kinbench.results import DatasetPart, Failure, FoldPart, MetricPart, ModelPart, ProtocolPart, Result, TaskPart
+from kinbench.runner import predictions
+from kinbench.runner.cells import Cell
+from kinbench.runner.fitting import Fits, Fitted, notes_of
+from kinbench.runner.planning import Plan, Progress, entries_of
+from kinbench.runner.scoring import coverage, predict_view, score_view, views_of
+from kinbench.runner.stopwatch import Stopwatch
+from kinbench.runner.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Job:
+    """Cells that share one fitted model, in order."""
+
+    cells: tuple[Cell, ...]
+    results: Path
+    limit: int | None
+    fail_fast: bool
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a run did: the results it made, in the plan's order, and all of the plan's that are there now."""
+
+    made: tuple[Result, ...]
+    results: tuple[Result, ...]
+    left: int
+
+    @property
+    def failed(self) -> tuple[Result, ...]:
+        """The results that this run made and that have no scores."""
+        return tuple(result for result in self.made if not result.done)
+
+    def text(self) -> str:
+        """Return the outcome for a person: counts, then every failure."""
+        done = len(self.made) - len(self.failed)
+        lines = [f"{done} scored, {len(self.failed)} failed, {len(self.results) - len(self.made)} done before"]
+        if self.left:
+            lines[0] += f", {self.left} left to run"
+        lines += [f"  failed: {result.label}: {_sentence(result)}" for result in self.failed]
+        return "\n".join(lines)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the outcome as plain JSON values."""
+        return {
+            "scored": [result.key for result in self.made if result.done],
+            "failed": [{"key": r.key, "cell": r.label, "error": _sentence(r)} for r in self.failed],
+            "done_before": len(self.results) - len(self.made),
+            "left": self.left,
+        }
+
+
+def _sentence(result: Result) -> str:
+    return result.failure.sentence if result.failure else ""
+
+
+def run(
+    plan: Plan,
+    *,
+    workers: int = 1,
+    limit: int | None = None,
+    fail_fast: bool = False,
+    on_progress: Progress = lambda done, total, label: None,
+) -> Finished:
+    """Run every cell of the plan that is not done and return what came of it.
+
+    A result appears on disk whole, the moment its cell is scored; a cell that fails is kept as failed, with the reason,
+    and tried again by the next run. ``workers`` above 1 runs in spawned processes, with the same results. ``limit``
+    runs that many cells only and marks them 'not for the leaderboard'. ``fail_fast`` raises the first failure.
+    Raises ``UsageError`` while another run is writing into the same folder.
+    """
+    plan.results.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(plan.results / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise UsageError(f"Another run is writing into '{plan.results}'; wait, or name another folder.") from error
+    with lock:
+        results.sweep(plan.results)
+        return _run(plan, workers, limit, fail_fast, on_progress)
+
+
+def _run(plan: Plan, workers: int, limit: int | None, fail_fast: bool, on_progress: Progress) -> Finished:
+    chosen = plan.to_run if limit is None else plan.to_run[:limit]
+    made: dict[str, Result] = {}
+
+    def on_done(job: Job, answers: Sequence[Result]) -> None:
+        for result in answers:
+            made[result.key] = result
+            on_progress(len(made), len(chosen), result.label)
+            if fail_fast and not result.done:
+                raise KinbenchError(f"{result.label}: {_sentence(result)}")
+
+    def on_lost(job: Job, sentence: str) -> None:
+        on_done(job, _lose(plan.workspace, job, sentence))
+
+    on_progress(0, len(chosen), "starting")
+    engines.run(
+        _jobs(chosen, plan.results, limit, fail_fast), run_job, setup=partial(_same, plan.workspace),
+        workers=workers, on_done=on_done, on_lost=on_lost,
+    )  # fmt: skip
+    now = [made[c.key] if c.key in made else results.find(plan.results, c.key) for c in plan.cells]
+    there = tuple(result for result in now if result is not None)
+    return Finished(
+        made=tuple(made[cell.key] for cell in chosen), results=there, left=len(plan.to_run) - len(chosen)
+    )  # fmt: skip
+
+
+def _same(space: Workspace) -> Workspace:
+    return space
+
+
+def _jobs(cells: Sequence[Cell], folder: Path, limit: int | None, fail_fast: bool) -> list[Job]:
+    """Group cells by fitted model: what shares one is run by one worker, and the model is fitted once."""
+    groups: dict[str, list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(cell.fit_key, []).append(cell)
+    return [Job(tuple(group), folder, limit, fail_fast) for group in groups.values()]
+
+
+def run_job(space: Workspace, job: Job) -> list[Result]:
+    """Run one job's cells and write each result. A cell that fails never stops the next, unless ``fail_fast``."""
+    fits = Fits(space, job.results)
+    answers = []
+    for cell in job.cells:
+        try:
+            result = _score(space, job, cell, fits)
+        except Exception as error:  # the boundary of a cell: whatever a model or a recording does, the run goes on
+            result = _failed(space, cell, job.limit, _failure(error))
+        results.write(job.results, result)
+        answers.append(result)
+        if job.fail_fast and not result.done:
+            break
+    return answers
+
+
+def _lose(space: Workspace, job: Job, sentence: str) -> list[Result]:
+    """Return the results of a job whose worker died: those it still wrote, and failures for the others."""
+    answers = []
+    for cell in job.cells:
+        found = results.find(job.results, cell.key)
+        if found is None or not found.done or found.limit != job.limit:
+            found = _failed(space, cell, job.limit, Failure(kind="WorkerDied", sentence=sentence))
+            results.write(job.results, found)
+        answers.append(found)
+    return answers
+
+
+# --- one cell --------------------------------------------------------------------------------------------------------
+
+
+def _score(space: Workspace, job: Job, cell: Cell, fits: Fits) -> Result:
+    watch = Stopwatch()
+    with watch.time("leak_check"):
+        space.check(cell.fold, cell.fold_digest, cell.task, cell.model.card.trained_on, cell.label)
+    fitted = fits.take(cell, watch)
+    adapted = _adapt(space, cell, fitted, watch) if cell.protocol.adapts else {}
+    data = space.data(cell.task, cell.fold.test_dataset)
+    views = {view: predict_view(fitted.model, data, spans, watch) for view, spans in views_of(cell.fold).items()}
+    metrics = tuple(METRICS.values())
+    scores = tuple(
+        score
+        for view, table in views.items()
+        for score in score_view(view, table, data, cell.fold.test_persons, metrics)
+    )
+    packed = predictions.pack(views)
+    results.write_atomic(
+        job.results / f"{cell.key}.npz", packed, staging=job.results / results.STAGING, last=False
+    )  # fmt: skip
+    return _unscored(space, cell, job.limit).model_copy(
+        update={
+            "status": "done", "scores": scores, "coverage": coverage(scores), "failure": None,
+            "model": _model_part(cell, fitted.parameters), "windows": {**fitted.windows, **adapted},
+            "predictions": hashlib.sha256(packed).hexdigest(), "notes": _notes(space, cell, fitted),
+            "timings": watch.read(),
+        }
+    )  # fmt: skip
+
+
+def _adapt(space: Workspace, cell: Cell, fitted: Fitted, watch: Stopwatch) -> dict[str, int]:
+    if not isinstance(fitted.model, AdaptiveModel):
+        raise DataError(f"the model '{cell.model.selector}' cannot adapt")
+    calibration = space.batches(cell.fold, cell.task, cell.fold.roles["adaptation"])
+    stopping = space.batches(cell.fold, cell.task, cell.fold.roles.get("stopping", ()))
+    if len(calibration) == 0:
+        raise DataError("the spans to adapt on hold no window")
+    with watch.time("adapt"):
+        fitted.model.adapt(calibration, stopping, seed=cell.seed)
+    return {"adaptation": len(calibration), "stopping": len(stopping)}
+
+
+def _notes(space: Workspace, cell: Cell, fitted: Fitted) -> tuple[str, ...]:
+    used = entries_of(cell.fold, space.entries(cell.fold, cell.task))
+    upsampled = [str(entry.key) for entry in used if entry.upsampled]
+    conventions = sorted({entry.convention for entry in used if entry.convention})
+    notes = [*cell.fold.notes, *fitted.notes, *notes_of(fitted.model)]
+    if upsampled:
+        notes.append(f"upsampled, native rate below 0.9 of the task's: {', '.join(upsampled)}")
+    if len(conventions) > 1:
+        notes.append(f"the reference angles follow more than one convention: {', '.join(conventions)}")
+    return tuple(dict.fromkeys(notes))
+
+
+def _failed(space: Workspace, cell: Cell, limit: int | None, error: Failure) -> Result:
+    return _unscored(space, cell, limit).model_copy(update={"failure": error})
+
+
+def _failure(error: Exception) -> Failure:
+    sentence = str(error) or "no reason was given"
+    kind = type(error).__name__
+    return Failure(kind=kind, sentence=sentence if isinstance(error, KinbenchError) else f"{kind}: {sentence}")
+
+
+# --- what a result says of its cell ----------------------------------------------------------------------------------
+
+
+def _unscored(space: Workspace, cell: Cell, limit: int | None) -> Result:
+    """Return all that is known of a cell before it is scored, as a failure without a reason yet."""
+    used = entries_of(cell.fold, space.entries(cell.fold, cell.task))
+    card, task = cell.protocol, cell.task
+    return Result(
+        status="failed", key=cell.key, fit_key=cell.fit_key,
+        protocol=ProtocolPart(
+            name=card.name, version=card.version, title=card.title, sees=card.sees, scope=card.scope,
+            adapts=card.adapts, ranks=card.ranks,
+        ),
+        task=TaskPart(
+            name=task.name, version=task.version, title=task.title, dofs=task.dofs, definition=_plain(asdict(task)),
+        ),
+        model=_model_part(cell, None), fold=_fold_part(cell),
+        datasets=tuple(_dataset_part(space, cell, name, used) for name in space.datasets(cell.fold)),
+        seed=cell.seed, threads=engines.THREADS, limit=limit,
+        simulation=any(entry.simulation for entry in used),
+        metrics={
+            metric.name: MetricPart(
+                version=metric.version, unit=metric.unit, better=metric.better, title=metric.title
+            )
+            for metric in METRICS.values()
+        },
+        environment=dict(results.environment()),
+    )  # fmt: skip
+
+
+def _model_part(cell: Cell, parameters: int | None) -> ModelPart:
+    model = cell.model
+    return ModelPart(
+        selector=model.selector, name=model.name, settings=dict(model.settings), title=model.card.title,
+        version=model.card.version, distribution=model.distribution, distribution_version=model.distribution_version,
+        parameters=parameters,
+    )  # fmt: skip
+
+
+def _fold_part(cell: Cell) -> FoldPart:
+    fold = cell.fold
+    return FoldPart(
+        name=fold.name, digest=cell.fold_digest, test_persons=fold.test_persons, train_datasets=fold.train_datasets,
+        test_dataset=fold.test_dataset, diagonal=fold.diagonal, notes=fold.notes,
+    )  # fmt: skip
+
+
+def _dataset_part(space: Workspace, cell: Cell, name: str, used: Sequence[TaskEntry]) -> DatasetPart:
+    keys = {str(entry.key) for entry in space.data(cell.task, name).entries}
+    mine = [entry for entry in used if str(entry.key) in keys]
+    return DatasetPart(
+        name=name, digest=space.digest(name), simulation=any(entry.simulation for entry in mine),
+        conventions=tuple(sorted({entry.convention for entry in mine if entry.convention})),
+        rotation_origins=space.rotation_origins(cell.task, name),
+        recordings={str(entry.key): entry.digest for entry in mine},
+    )  # fmt: skip
+
+
+def _plain(value: Any) -> Any:
+    """Return a task's fields as JSON gives them back: tuples as lists."""
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, tuple) else value

@@ -1,0 +1,239 @@
+"""Which cells there are, which are done, and which have no meaning, with the reason: before anything is run.
+
+A cell is protocol x task x dataset(s) x fold x model x seed. Its key is a digest of what its score depends on, and
+of nothing else, so that a resumed, reordered or shared run finds what is done.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kinbench import plugins, results
+from kinbench.contracts import AdaptiveModel, BenchmarkProtocol
+from kinbench.engines import THREADS
+from kinbench.errors import NotApplicable, UsageError
+from kinbench.metrics import METRICS
+from kinbench.protocol import FIT_ROLES, SEEN_ROLES, Fold, ProtocolCard, Role, fit_digest, fold_digest
+from kinbench.recording import TaskEntry
+from kinbench.runner.cells import Cell, ModelChoice, Skipped
+from kinbench.runner.workspace import Workspace
+from kinbench.store import Store
+from kinbench.tasks import Task, parse_selector
+from kinbench.windows import applicable
+
+SEEDS = (0, 1, 2)
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The cells in the order they run, the keys of those done, and what is not applicable."""
+
+    cells: tuple[Cell, ...]
+    done: frozenset[str]
+    skipped: tuple[Skipped, ...]
+    results: Path
+    workspace: Workspace = field(repr=False)
+
+    @property
+    def to_run(self) -> tuple[Cell, ...]:
+        """The cells that are not done."""
+        return tuple(cell for cell in self.cells if cell.key not in self.done)
+
+    def text(self) -> str:
+        """Return the plan for a person: how many are done and to run, by table; what is not applicable and why."""
+        lines = [f"{len(self.done)} done, {len(self.to_run)} to run, {len(self.skipped)} not applicable"]
+        groups = Counter((c.protocol.name, c.task.name, c.dataset, c.model.selector) for c in self.cells)
+        undone = Counter((c.protocol.name, c.task.name, c.dataset, c.model.selector) for c in self.to_run)
+        lines += [f"  {' · '.join(group)}: {undone[group]} of {count} to run" for group, count in groups.items()]
+        lines += [f"  not applicable: {skipped}" for skipped in self.skipped]
+        return "\n".join(lines)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan as plain JSON values."""
+        return {
+            "cells": [
+                {
+                    "protocol": cell.protocol.name, "task": cell.task.name, "dataset": cell.dataset,
+                    "fold": cell.fold.name, "model": cell.model.selector, "seed": cell.seed, "key": cell.key,
+                    "done": cell.key in self.done,
+                }
+                for cell in self.cells
+            ],
+            "not_applicable": [asdict(skipped) for skipped in self.skipped],
+        }  # fmt: skip
+
+
+def plan(
+    stores: Sequence[Store],
+    protocols: Mapping[str, BenchmarkProtocol],
+    tasks: Mapping[str, Task],
+    models: Sequence[str],
+    *,
+    seeds: Sequence[int] = SEEDS,
+    results: Path,
+    cache: Path,
+    named: bool = False,
+    on_progress: Progress = lambda done, total, label: None,
+) -> Plan:
+    """Return the cells of all stores, protocols, tasks, models (selectors) and seeds. Fits and scores nothing.
+
+    ``results`` and ``cache`` are folders; the tasks' caches are made here where they are missing. ``named`` says that
+    the user asked for these tasks by name: one that fits no store then raises ``NotApplicable`` with the
+    reason and the variant that would fit, instead of being listed. Raises ``UsageError`` for an unknown model, a
+    setting it does not take, or two stores of one name.
+    """
+    _refuse_doubles([store.name for store in stores], "stores", "name one of them otherwise")
+    choices = _choose(models)
+    workspace = Workspace(tuple(stores), cache)
+    cells: list[Cell] = []
+    skipped: list[Skipped] = []
+    steps = [(task, store) for task in tasks.values() for store in stores]
+    for done, (task, store) in enumerate(steps):
+        on_progress(done, len(steps), f"{task.name}: {store.name}")
+        reason = _prepare(workspace, task, store)
+        if reason is not None:
+            skipped.append(Skipped(task.name, store.name, reason))
+    for task in tasks.values():
+        missing = tuple(entry for entry in skipped if entry.task == task.name)
+        found = _cells_of(workspace, task, protocols, choices, seeds, skipped)
+        if named and not found:
+            others = [entry for entry in skipped if entry.task == task.name and entry not in missing]
+            raise NotApplicable(
+                f"The task '{task.name}' cannot be run here:\n" + "\n".join(str(entry) for entry in (*missing, *others))
+            )
+        cells += found
+    on_progress(len(steps), len(steps), "planned")
+    done_keys = frozenset(cell.key for cell in cells if is_done(results, cell.key))
+    return Plan(tuple(cells), done_keys, tuple(skipped), results, workspace)
+
+
+def is_done(folder: Path, key: str) -> bool:
+    """Whether a whole result with its predictions is there; one that failed or was limited is not done."""
+    result = results.find(folder, key)
+    return result is not None and result.done and result.limit is None and (folder / f"{key}.npz").is_file()
+
+
+# --- models ----------------------------------------------------------------------------------------------------------
+
+
+def _choose(selectors: Iterable[str]) -> tuple[ModelChoice, ...]:
+    choices = tuple(_choice(selector) for selector in selectors)
+    _refuse_doubles([choice.selector for choice in choices], "models", "give each one once")
+    return choices
+
+
+def _choice(selector: str) -> ModelChoice:
+    model = plugins.create("models", selector)
+    name, settings = parse_selector(selector)
+    endless = [key for key, value in settings.items() if isinstance(value, float) and not math.isfinite(value)]
+    if endless:
+        raise UsageError(f"The model '{selector}': expected finite numbers, got another for {', '.join(endless)}.")
+    plugin = plugins.get("models", name)
+    return ModelChoice(
+        selector=_written(name, settings), name=name, settings=settings, card=model.card,
+        distribution=plugin.distribution, distribution_version=plugin.version, adapts=isinstance(model, AdaptiveModel),
+    )  # fmt: skip
+
+
+def _written(name: str, settings: Mapping[str, results.Setting]) -> str:
+    if not settings:
+        return name
+    texts = (
+        f"{key}={str(value).lower() if isinstance(value, bool) else value}" for key, value in sorted(settings.items())
+    )
+    return f"{name}[{','.join(texts)}]"
+
+
+def _refuse_doubles(names: Sequence[str], what: str, mend: str) -> None:
+    doubled = sorted(name for name, count in Counter(names).items() if count > 1)
+    if doubled:
+        raise UsageError(f"Expected different {what}, got {', '.join(doubled)} more than once; {mend}.")
+
+
+# --- tasks and folds -------------------------------------------------------------------------------------------------
+
+
+def _prepare(workspace: Workspace, task: Task, store: Store) -> str | None:
+    """Return why a store cannot feed a task, or None once its windows are prepared."""
+    variants = [plugin.load() for name, plugin in plugins.find("tasks").items() if name in task.variants]
+    reasons = [applicable(entry, task, variants) for entry in store.entries()]
+    if None not in reasons:
+        return _commonest(reasons) or "the store is empty"
+    try:
+        data = workspace.data(task, store.name)
+    except NotApplicable as error:
+        return str(error)
+    return None if data.entries else _commonest([reason for _, reason in data.excluded])
+
+
+def _commonest(reasons: Sequence[str | None]) -> str:
+    counts = Counter(reason for reason in reasons if reason is not None)
+    return "; ".join(f"{reason} ({count} of {len(reasons)} recordings)" for reason, count in counts.most_common(3))
+
+
+def _cells_of(
+    workspace: Workspace, task: Task, protocols: Mapping[str, BenchmarkProtocol], models: Sequence[ModelChoice],
+    seeds: Sequence[int], skipped: list[Skipped],
+) -> list[Cell]:  # fmt: skip
+    """Return one task's cells, and append what is not applicable to ``skipped``."""
+    out = {entry.dataset for entry in skipped if entry.task == task.name}
+    fitting = [store.name for store in workspace.stores if store.name not in out]
+    cells: list[Cell] = []
+    for protocol in protocols.values():
+        card = protocol.card
+        groups = [fitting] if card.scope == "datasets" else [[name] for name in fitting]
+        for group in filter(None, groups):
+            entries = [entry for name in group for entry in workspace.data(task, name).entries]
+            dataset = "+".join(group)
+            try:
+                folds = protocol.folds(entries, task)
+            except NotApplicable as error:
+                skipped.append(Skipped(task.name, dataset, str(error), card.name))
+                continue
+            for model in models:
+                if card.adapts and not model.adapts:
+                    reason = f"the model has no 'adapt' with 'save' and 'load', which {card.name} needs"
+                    skipped.append(Skipped(task.name, dataset, reason, card.name, model.selector))
+                    continue
+                digests = {str(entry.key): entry.digest for entry in entries}
+                cells += _cells(card, task, folds, model, seeds, digests)
+    return cells
+
+
+def _cells(
+    card: ProtocolCard, task: Task, folds: Sequence[Fold], model: ModelChoice, seeds: Sequence[int],
+    digests: Mapping[str, str],
+) -> list[Cell]:  # fmt: skip
+    definition = asdict(task)
+    metrics = {metric.name: metric.version for metric in METRICS.values()}
+    cells = []
+    for fold in folds:
+        fold_name, fit_name = fold_digest(fold, task, card), fit_digest(fold, task)
+        used, fitted = _used(fold, digests, (*SEEN_ROLES, "test", "test_long")), _used(fold, digests, FIT_ROLES)
+        for seed in seeds:
+            key = results.cell_key(
+                recordings=used, task=definition, protocol=(card.name, card.version), fold=fold_name, metrics=metrics,
+                model=model.identity, seed=seed, threads=THREADS,
+            )  # fmt: skip
+            fit_key = results.digest(
+                {"fold": fit_name, "recordings": fitted, "model": model.identity, "seed": seed, "threads": THREADS}
+            )
+            cells.append(Cell(card, task, fold, fold_name, model, seed, key, fit_key))
+    return cells
+
+
+def _used(fold: Fold, digests: Mapping[str, str], roles: Sequence[Role]) -> dict[str, str]:
+    keys = {span.key for role in roles for span in fold.roles.get(role, ())}
+    return {key: digests[key] for key in sorted(keys)}
+
+
+def entries_of(fold: Fold, entries: Iterable[TaskEntry]) -> list[TaskEntry]:
+    """Return the entries that a fold uses in any role."""
+    keys = {span.key for spans in fold.roles.values() for span in spans}
+    return [entry for entry in entries if str(entry.key) in keys]

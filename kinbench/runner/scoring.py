@@ -1,0 +1,196 @@
+"""From a model's answers to scores. Only this room holds the truth and the answers at once (protocols 1, Scores)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinbench import windows
+from kinbench.contracts import Model
+from kinbench.errors import DataError, StoreError
+from kinbench.metrics import METRICS, Metric, compute_all
+from kinbench.protocol import Fold
+from kinbench.recording import Span
+from kinbench.results import PersonScore, Result, View
+from kinbench.runner import predictions
+from kinbench.runner.predictions import PredictedView
+from kinbench.runner.stopwatch import Stopwatch
+from kinbench.store import Store
+from kinbench.tasks import Moving, Task
+from kinbench.windows import TaskData
+from kinbench.windows.taskdata import Predictions
+
+VIEWS: tuple[View, ...] = ("test", "test_long")
+
+
+# --- predicting ------------------------------------------------------------------------------------------------------
+
+
+def predict_view(model: Model, data: TaskData, spans: Sequence[Span], watch: Stopwatch) -> PredictedView:
+    """Return a model's answer for every covered sample of the spans, person by person.
+
+    Raises ``DataError`` where the model answers in another shape, or with a value that is not finite.
+    """
+    keys = tuple(str(entry.key) for entry in data.entries)
+    parts = [_predict(model, data, mine, watch) for mine in _by_person(data, spans).values()]
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in ("key", "leg", "sample", "prediction")}
+    used, recording = np.unique(columns["key"], return_inverse=True)
+    order = np.lexsort((columns["sample"], columns["leg"], recording))
+    return PredictedView(
+        keys=tuple(keys[index] for index in used), legs=data.task.legs, dofs=data.task.dofs,
+        recording=recording[order].astype(np.int32), leg=columns["leg"][order].astype(np.int32),
+        sample=columns["sample"][order].astype(np.int64), prediction=columns["prediction"][order].astype(np.float32),
+    )  # fmt: skip
+
+
+def _by_person(data: TaskData, spans: Sequence[Span]) -> dict[str, list[Span]]:
+    """Return the spans by person: one person's windows at a time bound the memory a prediction needs."""
+    persons = {str(entry.key): entry.person for entry in data.entries}
+    found: dict[str, list[Span]] = defaultdict(list)
+    for span in sorted(spans):
+        found[persons[span.key]].append(span)
+    return found
+
+
+def _predict(model: Model, data: TaskData, spans: Sequence[Span], watch: Stopwatch) -> Predictions:
+    test = data.test_windows(spans)
+    if len(test) == 0:
+        raise DataError(f"the test spans of {spans[0].key} hold no sample")
+    x = test.x
+    expected = (*x.shape[:2], len(data.task.dofs))
+    with watch.time("predict"):
+        answer = np.asarray(model.predict(x))
+    if answer.shape != expected or answer.dtype.kind not in "fiu":
+        raise DataError(
+            f"the model was to answer {expected} numbers (window, time, DoF), but answered {answer.shape} of type "
+            f"{answer.dtype}"
+        )
+    with np.errstate(over="ignore"):  # an overflow to infinity is told just below
+        answer = answer.astype(np.float32)
+    wrong = int(answer.size - np.isfinite(answer).sum())
+    if wrong:
+        raise DataError(f"{wrong} of {answer.size} values that the model answered are not finite")
+    return test.assemble(answer)
+
+
+# --- scoring ---------------------------------------------------------------------------------------------------------
+
+
+def score_view(
+    view: View, table: PredictedView, data: TaskData, persons: Sequence[str], metrics: Sequence[Metric]
+) -> list[PersonScore]:
+    """Score every person and DoF of one view over the samples with a valid reference, both legs together.
+
+    Raises ``DataError`` where a person of the fold has no sample at all.
+    """
+    numbers = {str(entry.key): number for number, entry in enumerate(data.entries)}
+    entry = np.array([numbers[key] for key in table.keys], dtype=np.int64)[table.recording]
+    reference, valid = data.truth(
+        {"key": entry, "leg": table.leg.astype(np.int64), "sample": table.sample, "prediction": table.prediction}
+    )
+    whose = np.array([data.entries[numbers[key]].person for key in table.keys], dtype=np.str_)[table.recording]
+    scores = []
+    for person in persons:
+        mine = whose == person
+        if not mine.any():
+            raise DataError(f"nothing of {person} was predicted in '{view}'")
+        for column, dof in enumerate(table.dofs):
+            use = mine & valid[:, column]
+            scores.append(
+                _score(
+                    view, person, dof, int(mine.sum()), metrics,
+                    table.prediction[use, column], reference[use, column], table.leg[use],
+                )
+            )  # fmt: skip
+    return scores
+
+
+def _score(
+    view: View, person: str, dof: str, covered: int, metrics: Sequence[Metric],
+    prediction: NDArray[np.float32], reference: NDArray[np.float32], leg: NDArray[np.int32],
+) -> PersonScore:  # fmt: skip
+    if prediction.size == 0:
+        nothing = "no test sample has a valid reference"
+        return PersonScore(
+            view=view, person=person, dof=dof, samples=0, covered=covered,
+            values={metric.name: None for metric in metrics}, reasons={metric.name: nothing for metric in metrics},
+        )  # fmt: skip
+    found = compute_all(metrics, prediction, reference, leg)
+    return PersonScore(
+        view=view, person=person, dof=dof, samples=int(prediction.size), covered=covered,
+        values={name: score.value for name, score in found.items()},
+        reasons={name: score.reason for name, score in found.items() if score.reason is not None},
+    )  # fmt: skip
+
+
+def views_of(fold: Fold) -> dict[View, tuple[Span, ...]]:
+    """Return the test spans by view; the headline first."""
+    return {view: fold.roles[view] for view in VIEWS if fold.roles.get(view)}
+
+
+def coverage(scores: Sequence[PersonScore]) -> float:
+    """Return the share of headline samples that have a valid reference and were scored."""
+    headline = [score for score in scores if score.view == "test"]
+    covered = sum(score.covered for score in headline)
+    return sum(score.samples for score in headline) / covered if covered else 0.0
+
+
+# --- recomputing -----------------------------------------------------------------------------------------------------
+
+
+def rescore(result: Result, store: Store, *, results: Path, cache: Path) -> tuple[PersonScore, ...]:
+    """Score a result's kept predictions again, against the reference in ``store``; equal bit for bit, or a fault.
+
+    ``results`` is the folder with ``<key>.npz``, ``cache`` that of the task caches. No model, protocol or task plugin
+    is needed. Raises ``DataError`` when there are no predictions or their sha256 is another, ``StoreError`` when
+    the store's recordings are not the ones that were scored.
+    """
+    path = results / f"{result.key}.npz"
+    if not result.done or not path.is_file():
+        raise DataError("there are no predictions to score again", where=path)
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != result.predictions:
+        raise DataError("the predictions are not those that were scored: their sha256 differs", where=path)
+    known = {str(entry.key): entry.digest for entry in store.entries()}
+    used = next(part.recordings for part in result.datasets if part.name == result.fold.test_dataset)
+    other = sorted(key for key, digest in used.items() if known.get(key) != digest)
+    if other:
+        raise StoreError(f"its recordings {', '.join(other)} are not the ones that were scored", where=store.path)
+    task_data = windows.prepare(store, task_of(result), cache=cache)
+    metrics = [metric_of(name, part.version) for name, part in result.metrics.items()]
+    views = predictions.unpack(data)
+    return tuple(
+        score
+        for view in VIEWS
+        if view in views
+        for score in score_view(view, views[view], task_data, result.fold.test_persons, metrics)
+    )
+
+
+def task_of(result: Result) -> Task:
+    """Return the task that a result's cell was scored on, made from the result alone."""
+    known = {field.name for field in fields(Task)}
+    values = {name: _tuples(value) for name, value in result.task.definition.items()}
+    if set(values) != known:
+        raise DataError(f"the task '{result.task.name}' of this result has other fields than this kinbench knows")
+    moving = result.task.definition["moving"]
+    return Task(**{**values, "moving": None if moving is None else Moving(**moving)})
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(part) for part in value) if isinstance(value, list) else value
+
+
+def metric_of(name: str, version: int) -> Metric:
+    """Return a metric in one version; raises ``DataError`` where this kinbench has another."""
+    metric = METRICS.get(name)
+    if metric is None or metric.version != version:
+        raise DataError(f"this kinbench has no metric '{name}' of version {version}")
+    return metric

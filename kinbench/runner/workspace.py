@@ -1,0 +1,93 @@
+"""What a process needs to run cells: the stores, and each task's windows, opened once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from kinbench import plugins, windows
+from kinbench.protocol import Fold, check_leaks
+from kinbench.recording import Span, TaskEntry
+from kinbench.runner.cells import ModelChoice
+from kinbench.store import Store
+from kinbench.tasks import Task
+from kinbench.windows import Batches, TaskData
+
+
+class Workspace:
+    """The stores of a run and the windows cut from them. Sent to a worker it carries names only, and opens anew."""
+
+    def __init__(self, stores: tuple[Store, ...], cache: Path) -> None:
+        self.stores = stores
+        self.cache = cache
+        self._digests = {store.name: store.digest for store in stores}
+        self._index = {store.name: tuple(store.entries()) for store in stores}
+        self._factories: dict[str, Callable[..., Any]] = {}
+        self._data: dict[tuple[Task, str], TaskData] = {}
+        self._checked: set[tuple[str, tuple[str, ...]]] = set()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_factories": {}, "_data": {}, "_checked": set()}
+
+    def store(self, name: str) -> Store:
+        """Return the store of this name."""
+        return next(store for store in self.stores if store.name == name)
+
+    def digest(self, name: str) -> str:
+        """Return the digest of a whole store, as it was when the run was planned."""
+        return self._digests[name]
+
+    def data(self, task: Task, store: str) -> TaskData:
+        """Return a store's windows for a task."""
+        if (task, store) not in self._data:
+            self._data[task, store] = windows.prepare(self.store(store), task, cache=self.cache)
+        return self._data[task, store]
+
+    def rotation_origins(self, task: Task, store: str) -> tuple[str, ...]:
+        """Return how the rotations of the task's sensors to their segments were found, in one store."""
+        segments = {segment for leg in task.legs for segment in task.segments_of(leg)}
+        found = {
+            sensor.rotation_origin
+            for entry in self._index[store]
+            for sensor in entry.sensors
+            if sensor.segment in segments
+        }
+        return tuple(sorted(found))
+
+    def model(self, choice: ModelChoice) -> Any:
+        """Return a fresh model. Its plugin is looked up once per process: reading all entry points takes long."""
+        if choice.name not in self._factories:
+            self._factories[choice.name] = plugins.get("models", choice.name).load()
+        return self._factories[choice.name](**choice.settings)
+
+    def datasets(self, fold: Fold) -> tuple[str, ...]:
+        """Return the names of the stores that a fold uses, in the order of this workspace."""
+        used = {*fold.train_datasets, fold.test_dataset}
+        return tuple(store.name for store in self.stores if store.name in used)
+
+    def entries(self, fold: Fold, task: Task) -> list[TaskEntry]:
+        """Return the entries of every store that a fold uses."""
+        return [entry for name in self.datasets(fold) for entry in self.data(task, name).entries]
+
+    def batches(self, fold: Fold, task: Task, spans: Iterable[Span]) -> Batches:
+        """Return the training windows wholly inside spans, of whichever stores these belong to.
+
+        The order of the spans plays no part, nor does that of the stores.
+        """
+        wanted = sorted(spans)
+        return windows.concatenate([self.data(task, name).batches(wanted) for name in sorted(self.datasets(fold))])
+
+    def check(self, fold: Fold, digest: str, task: Task, trained_on: tuple[str, ...], cell: str) -> None:
+        """Refuse a fold that leaks: raises ``LeakError`` naming ``cell``. A fold found clean is not looked at again."""
+        if (digest, trained_on) in self._checked:
+            return
+        homes: dict[str, TaskData] = {}
+        for name in self.datasets(fold):
+            data = self.data(task, name)
+            homes |= {str(entry.key): data for entry in data.entries}
+        check_leaks(
+            fold, self.entries(fold, task), signals=lambda key: homes[key].samples(key), trained_on=trained_on,
+            cell=cell,
+        )  # fmt: skip
+        self._checked.add((digest, trained_on))
