@@ -2,7 +2,7 @@
 
 import os
 import sys
-from importlib.metadata import MetadataPathFinder
+from importlib import invalidate_caches
 from pathlib import Path
 
 import pytest
@@ -48,6 +48,6 @@ def install(tmp_path, monkeypatch):
         for module, source in modules.items():
             (site / f"{module}.py").write_text(source)
             monkeypatch.delitem(sys.modules, module, raising=False)
-        MetadataPathFinder.invalidate_caches()
+        invalidate_caches()
 
     return install
