@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +76,8 @@ def validate(dataset: str | Path, *, data: Folder = None, on_progress: Progress 
 
 def _existing(raw: str | Path) -> Path:
     path = Path(raw)
-    if not path.is_dir():
-        raise UsageError(
-            f"Expected a folder of raw files, found {'a file' if path.exists() else 'nothing'} at '{raw}'."
-        )
+    if not path.exists():
+        raise UsageError(f"Expected a folder of raw files, found nothing at '{raw}'; check the path.")
     return path
 
 
@@ -294,7 +292,7 @@ def _plugin_info(plugin: plugins.Plugin) -> dict[str, Any]:
     if isinstance(loaded, Task):
         described |= asdict(loaded) | {"channels_in": len(loaded.channel_names)}
     elif is_dataclass(card) and not isinstance(card, type):
-        described |= {field.name: getattr(card, field.name) for field in fields(card) if field.name != "name"}
+        described |= {key: value for key, value in asdict(card).items() if key != "name"}
     elif isinstance(loaded, BenchmarkProtocol):
         described |= asdict(loaded.card)
     return described

@@ -86,7 +86,12 @@ def test_it_is_an_adapter_and_finding_reads_no_signal(lab):
     assert [str(source.key) for source in found.sources] == ["lab/P2/1/walk", "lab/P10/1/walk"]
     assert found.card.name == "lab"
     assert found.card.licence == "CC0-1.0"
-    assert {path.name for path in found.sources[0].files} == {"walk_T.csv", "walk_S.csv", "walk_knee.csv"}
+    assert {path.name for path in found.sources[0].files} == {
+        "kinbench.yaml",
+        "walk_T.csv",
+        "walk_S.csv",
+        "walk_knee.csv",
+    }
 
 
 def test_signals_are_those_of_the_files_in_declared_units(lab):
@@ -118,7 +123,7 @@ def test_facts_are_declared_and_nothing_is_converted(lab):
     assert recording.attrs["quality"] == ["S:acc_scale"]
     assert recording.attrs["person"] == "lab/P2"
     assert [source["name"] for source in recording.attrs["source"]] == [
-        "P2/walk_S.csv", "P2/walk_T.csv", "P2/walk_knee.csv",
+        "P2/walk_S.csv", "P2/walk_T.csv", "P2/walk_knee.csv", "kinbench.yaml",
     ]  # fmt: skip
 
 

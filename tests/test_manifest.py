@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kinbench_adapters._manifest import DIRECTIONS, matrix_from_axes, read_manifest
+from kinbench_adapters._manifest import DIRECTIONS, EXAMPLE, matrix_from_axes, read_manifest
 
 from kinbench.errors import UsageError
 
-MANUAL = Path(__file__).parent.parent / "docs" / "manifest.md"
+MANUAL = Path(__file__).parent.parent / "adapters" / "README.md"
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", MANUAL.read_text(encoding="utf-8"), re.DOTALL)
 SHORTEST = EXAMPLES[0]
 
@@ -32,6 +32,10 @@ def refusal(folder, text):
 @pytest.mark.parametrize("text", EXAMPLES)
 def test_every_example_of_the_manual_is_a_manifest(tmp_path, text):
     assert read(tmp_path, text).dataset.id
+
+
+def test_the_example_that_ships_is_the_manuals_first():
+    assert EXAMPLE == SHORTEST
 
 
 def test_names_stay_as_they_are_written(tmp_path):

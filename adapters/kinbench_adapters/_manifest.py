@@ -1,8 +1,8 @@
 """The grammar of ``kinbench.yaml``: what a lab must say of its recordings so that no Python is needed.
 
-The models below are the grammar; ``docs/manifest.md`` explains it. Every scalar is text until a key asks for a number,
-so YAML's own guesses (``no`` as false, ``0012`` as octal, dates) cannot change a sensor's name. Mistakes are told all
-at once, each with its line, its key and, where a key or word is misspelt, the likely right one.
+The models below are the grammar; ``adapters/README.md`` explains it. Every scalar is text until a key asks for a
+number, so YAML's own guesses (``no`` as false, ``0012`` as octal, dates) cannot change a sensor's name. Mistakes are
+told all at once, each with its line, its key and, where a key or word is misspelt, the likely right one.
 """
 
 from __future__ import annotations
@@ -38,6 +38,31 @@ from kinbench_adapters._manifest_text import ManifestText, load_text, mistakes
 FloatArray = NDArray[np.float64]
 
 FILE_NAME = "kinbench.yaml"
+EXAMPLE = """\
+kinbench: 1
+dataset: {id: my_lab, version: "1", licence: none stated, redistributable: false}
+activity: walking
+
+imu:
+  files: "{subject}/{trial}_{sensor}.csv"
+  rate_hz: 60
+  acc: {columns: [ax, ay, az], unit: g, kind: specific_force}
+  gyr: {columns: [gx, gy, gz], unit: deg/s}
+  sensors:
+    thigh: {segment: thigh_r, axes: {x: proximal, z: right}}
+    shank: {segment: shank_r, axes: {x: proximal, z: right}}
+
+reference:
+  files: "{subject}/{trial}_angles.csv"
+  rate_hz: 60
+  tier: optical_marker_ik
+  convention: opensim_coordinate
+  unit: deg
+  angles: {knee_flexion_r: knee}
+
+sync: {method: estimated}
+"""
+"""The shortest complete manifest, for people who have no manual at hand."""
 
 # --- words -----------------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """Any laboratory's recordings, by a manifest (``kinbench.yaml``) that says what is in its files.
 
-The manifest's grammar is ``_manifest``'s, explained in ``docs/manifest.md``. Finding reads no signal; each recording
+The manifest's grammar is ``_manifest``'s, explained in ``adapters/README.md``. Finding reads no signal; each recording
 is read when its source is loaded, and one that cannot be read fails alone.
 """
 
@@ -20,6 +20,7 @@ from kinbench.errors import DataError, UsageError
 from kinbench.recording import Calibration, Declared, Key, Mask, Placement, Recording, Sync
 from kinbench_adapters._file_patterns import Match, fields_of, list_files, match_files
 from kinbench_adapters._manifest import (
+    EXAMPLE,
     FILE_NAME,
     Manifest,
     Override,
@@ -44,6 +45,7 @@ class _Plan:
     """All that is known of one recording before a signal is read."""
 
     manifest: Manifest
+    file: Path
     root: Path
     key: Key
     imu: ImuFiles
@@ -63,7 +65,8 @@ class LabAdapter:
         name="lab",
         title="Any laboratory's own recordings",
         version="1",
-        description="Text, arrays and OpenSim tables, as declared in a manifest in the folder (docs/manifest.md).",
+        description="Text, arrays and OpenSim tables, as declared in a manifest in the folder. The shortest:\n\n"
+        + EXAMPLE,
         licence="as the manifest says",
         redistributable=False,
         access="your own files",
@@ -80,7 +83,8 @@ class LabAdapter:
         Raises ``UsageError`` when there is no folder or manifest, or the manifest has mistakes; ``DataError`` when no
         file fits its patterns.
         """
-        manifest, root = read_manifest(self._locate(raw))
+        file = self._locate(raw)
+        manifest, root = read_manifest(file)
         listing = list_files(root)
         imu = _imu_files(manifest, root, listing)
         references, orphans = _references(manifest, root, listing, imu)
@@ -90,8 +94,8 @@ class LabAdapter:
             override = overrides[identity]
             if override.exclude is None:
                 files = references.get(identity, ())
-                plan = _Plan(manifest, root, Key(manifest.dataset.id, *identity), imu[identity], files, override)
-                sources.append(Source(plan.key, (*plan.imu_paths, *files), partial(_load, plan, self.version)))
+                plan = _Plan(manifest, file, root, Key(manifest.dataset.id, *identity), imu[identity], files, override)
+                sources.append(Source(plan.key, (file, *plan.imu_paths, *files), partial(_load, plan, self.version)))
         sources += [Source(key, (path,), partial(_refuse_orphan, path)) for key, path in orphans]
         return RawDataset(_card(manifest), tuple(sorted(sources, key=lambda source: source.key)))
 
@@ -102,7 +106,7 @@ class LabAdapter:
             raise UsageError(f"there is no folder '{raw}'; give the folder that holds {self._manifest}")
         path = raw / self._manifest
         if not path.is_file():
-            raise UsageError(f"there is no {self._manifest} in '{raw}'; docs/manifest.md shows the shortest one")
+            raise UsageError(f"there is no {self._manifest} in '{raw}'; 'kinbench info lab' shows the shortest one")
         return path
 
 
@@ -254,7 +258,7 @@ def _read(plan: _Plan, version: str) -> Recording:
     attrs = {
         **_facts(plan),
         "rates": {name: stream.clock.rates for name, stream in streams.items()},
-        "source": _sources(plan.root, plan.imu_paths if path is None else (*plan.imu_paths, path)),
+        "source": _sources(plan, plan.imu_paths if path is None else (*plan.imu_paths, path)),
         "adapter": {"name": "lab", "version": version},
         "history": mended,
         "absent": absent,
@@ -383,9 +387,8 @@ def _sync(facts: SyncFacts | None) -> Sync:
     return Sync(facts.method, facts.offset_s, facts.search_s)
 
 
-def _sources(root: Path, paths: Iterable[Path]) -> list[dict[str, str]]:
-    found = [
-        {"name": path.relative_to(root).as_posix(), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-        for path in paths
-    ]
+def _sources(plan: _Plan, paths: Iterable[Path]) -> list[dict[str, str]]:
+    """Return the bytes a recording came from: its files, and the manifest, which decides what they mean."""
+    named = {plan.file.name: plan.file} | {path.relative_to(plan.root).as_posix(): path for path in paths}
+    found = [{"name": name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()} for name, path in named.items()]
     return sorted(found, key=lambda source: source["name"])

@@ -82,7 +82,7 @@ def demo(
             to, everything=everything, workers=workers, on_progress=bar, on_step=lambda t: display.say(t, quiet)
         )
     _show_board(board, json)
-    _fail_if(board.failures)
+    _fail_if(len(board.failures))
 
 
 @app.command(epilog="Example: kinbench convert opensense ./raw    or: kinbench convert lab ./my-lab")

@@ -1,0 +1,167 @@
+"""The command line as a person meets it: light to start, one sentence an error, the exit code of the house rules."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+from conftest import needs_shared
+
+import kinbench
+from kinbench.cli import main
+
+COMMANDS = ("demo", "convert", "validate", "run", "leaderboard", "list", "info")
+HEAVY = ("torch", "zarr", "xarray", "pandas", "numpy", "scipy")
+
+
+@pytest.fixture
+def call(monkeypatch, capsys, tmp_path):
+    """Call the command line in an empty folder; returns (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("KINBENCH_DATA", "KINBENCH_RESULTS"):
+        monkeypatch.delenv(name, raising=False)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["kinbench", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code or 0
+        shown = capsys.readouterr()
+        return code, shown.out, shown.err
+
+    return call
+
+
+def loaded_by(*arguments):
+    code = (
+        "import sys\nsys.argv = ['kinbench', *sys.argv[1:]]\nfrom kinbench.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        f"print('LOADED', *[name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    return done.stdout.rsplit("LOADED", 1)[1].split()
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",), ("--version",), ("run", "--help"), ("demo", "--help")])
+def test_help_loads_nothing_heavy(arguments):
+    assert loaded_by(*arguments) == []
+
+
+def test_import_loads_nothing_heavy():
+    code = f"import sys, kinbench; print([name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_an_example_json_and_quiet(call, command):
+    code, shown, _ = call(command, "--help")
+    assert code == 0
+    assert f"Example: kinbench {command}" in shown
+    assert "--json" in shown
+    assert "--quiet" in shown
+
+
+def test_the_python_doors_are_those_of_the_command_line():
+    assert {"convert", "open", "run", "leaderboard", "validate", "info"} <= set(dir(kinbench))
+    assert callable(kinbench.convert)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = kinbench.nothing
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("convert", "opensense", "nowhere"), 2, ("folder", "nowhere")),
+        (("convert", "opnsense", "."), 2, ("no adapter 'opnsense'", "Did you mean 'opensense'?")),
+        (("convert", "opensense", "."), 1, ("expected", "IMU")),
+        (("convert", "lab", "."), 2, ("kinbench.yaml",)),
+        (("validate", "nothing"), 2, ("no dataset 'nothing'",)),
+        (("run",), 2, ("no datasets", "kinbench convert")),
+        (("leaderboard",), 2, ("no results folder", "kinbench run")),
+        (("list", "modles"), 2, ("Did you mean 'models'?",)),
+        (("info", "knee-pear"), 2, ("Did you mean 'knee-pair'?",)),
+        (("run", "--limit", "0"), 2, ("--limit",)),
+        (("rum",), 2, ("rum",)),
+    ],
+)
+def test_bad_input_is_one_sentence_and_an_exit_code(call, tmp_path, arguments, code, words):
+    found, shown, told = call(*arguments)
+    assert found == code, told
+    assert shown == ""
+    for word in words:
+        assert word in told
+    assert "Traceback" not in told
+    assert not list(tmp_path.iterdir()), "something was left behind"
+
+
+def test_a_fault_of_ours_is_told_as_such(call, monkeypatch):
+    monkeypatch.setattr("kinbench.api.listing", lambda *_, **__: 1 / 0)
+    code, _, told = call("list")
+    assert code == 1
+    assert "fault in kinbench" in told
+    assert "KINBENCH_TRACEBACK" in told
+    monkeypatch.setenv("KINBENCH_TRACEBACK", "1")
+    with pytest.raises(ZeroDivisionError):
+        call("list")
+
+
+def test_list_names_ours_and_whose_they_are(call):
+    code, shown, _ = call("list", "models")
+    assert code == 0
+    assert {"ridge", "mean-pose", "hur2025-cnn", "hur2025-cnn-code", "hur2025-lstm"} <= set(shown.split())
+    assert f"kinbench {kinbench.__version__}" in shown
+    assert set(json.loads(call("list", "--json")[1])) >= {"datasets", "models", "protocols", "tasks", "adapters"}
+
+
+@pytest.mark.parametrize("name", ["opensense", "lab", "knee-pair", "ug", "ridge", "cohort"])
+def test_info_tells_what_a_plugin_is(call, name):
+    code, shown, _ = call("info", name)
+    assert code == 0
+    assert "from: kinbench" in shown
+    assert json.loads(call("info", name, "--json")[1])[0]["name"] == name
+
+
+@needs_shared
+def test_convert_validate_info_on_a_real_folder(call, shared):
+    code, shown, _ = call("convert", "opensense", shared / "opensense" / "example")
+    assert (code, shown.strip()) == (0, "1 of 1 recordings converted into data/opensense.zarr")
+    report = json.loads(call("validate", "opensense", "--json")[1])
+    assert report["ok"] is True
+    shown = call("info", "opensense")[1]
+    assert "dataset opensense" in shown
+    assert "adapter opensense" in shown
+
+
+@needs_shared
+def test_in_a_folder_of_many_a_bad_recording_fails_alone(call, shared, tmp_path):
+    raw = tmp_path / "raw"
+    for subject in ("Subject01", "Subject02"):
+        imu = raw / subject / "walking" / "IMU"
+        shutil.copytree(shared / "opensense" / "example" / "IMUData", imu / "xsens" / "LowerExtremity")
+        shutil.copy(shared / "opensense" / "example" / "myIMUMappings.xml", imu / "myIMUMappings_walking.xml")
+    victim = next((raw / "Subject01" / "walking" / "IMU" / "xsens" / "LowerExtremity").glob("*.txt"))
+    victim.write_bytes(victim.read_bytes()[:-40])
+    code, shown, told = call("convert", "opensense", raw, "--data", "out")
+    assert code == 1
+    assert shown.startswith("1 of 2 recordings converted")
+    assert victim.name in told
+    assert "Subject01" in told
+    table = json.loads(call("convert", "opensense", raw, "--data", "out", "--json")[1])["recordings"]
+    assert [row["status"] for row in table] == ["failed", "converted"]
+    assert len(kinbench.open("out/opensense.zarr").keys()) == 1
+
+
+@needs_shared
+def test_a_folder_of_bad_recordings_leaves_no_store(call, shared, tmp_path):
+    raw = tmp_path / "raw"
+    shutil.copytree(shared / "opensense" / "example" / "IMUData", raw / "IMUData")
+    shutil.copy(shared / "opensense" / "example" / "myIMUMappings.xml", raw)
+    next((raw / "IMUData").glob("*.txt")).unlink()
+    code, _, told = call("convert", "opensense", raw)
+    assert code == 1
+    assert "is mapped, but its file is absent" in told
+    assert not (tmp_path / "data").exists()
