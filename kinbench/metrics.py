@@ -138,7 +138,7 @@ def _rmse(sample: Sample) -> Score:
 
 def _centred_rmse(sample: Sample) -> Score:
     centred = np.empty_like(sample.error)
-    for label in np.unique(sample.group):
+    for label in np.flatnonzero(np.bincount(sample.group)):
         members = sample.group == label
         centred[members] = sample.error[members] - mean(sample.error[members])
     return Score(math.sqrt(mean(centred**2)))
@@ -192,9 +192,8 @@ class Metric:
     function: Callable[[Sample], Score]
 
     def compute(self, prediction: ArrayLike, reference: ArrayLike, group: ArrayLike) -> Score:
-        """Score (n,) predictions against (n,) references in degrees; ``group`` (n,) integers tells the legs apart.
-
-        Raises ``DataError`` for no samples, unequal lengths, or a value that is not finite.
+        """Score (n,) predictions against (n,) references in degrees; ``group`` (n,) small integers
+        from 0 tell the legs apart. Raises ``DataError`` for no samples, unequal lengths, or a value that is not finite.
         """
         return compute_all((self,), prediction, reference, group)[self.name]
 
@@ -215,6 +214,8 @@ def _sample(prediction: FloatArray, reference: FloatArray, group: IntArray) -> S
         )
     if prediction.size == 0:
         raise DataError("A metric needs at least one sample, got none.")
+    if group.min() < 0:
+        raise DataError(f"A metric needs groups counted from 0, got {group.min()}.")
     for name, values in (("prediction", prediction), ("reference", reference)):
         wrong = int(values.size - np.isfinite(values).sum())
         if wrong:

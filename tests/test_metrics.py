@@ -97,6 +97,11 @@ def test_lengths_that_differ_are_refused():
         score("rmse", sine(400), sine(399))
 
 
+def test_a_group_below_zero_is_refused():
+    with pytest.raises(DataError, match="counted from 0"):
+        score("centred_rmse", [1.0, 2.0], [1.0, 2.0], [0, -1])
+
+
 def test_a_metric_that_overflows_is_refused():
     with pytest.raises(DataError, match="too large"), np.errstate(over="ignore"):
         Metric("bad", 1, "deg", "lower", "", lambda sample: Score(float("inf"))).compute([1.0], [2.0], [0])

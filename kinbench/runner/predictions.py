@@ -15,7 +15,7 @@ from kinbench.results import View
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _NAMES = ("keys", "legs", "dofs")
-_ROWS = ("recording", "leg", "sample", "prediction")
+_ROWS = ("index", "prediction")
 MAX_BYTES = 4 << 30
 
 
@@ -31,21 +31,24 @@ class PredictedView:
     keys: tuple[str, ...]
     legs: tuple[str, ...]
     dofs: tuple[str, ...]
-    recording: NDArray[np.int32]
-    leg: NDArray[np.int32]
+    recording: NDArray[np.int64]
+    leg: NDArray[np.int64]
     sample: NDArray[np.int64]
     prediction: NDArray[np.float32]
 
 
 def pack(views: Mapping[View, PredictedView]) -> bytes:
-    """Return an ``.npz`` file (uncompressed, no clock, no pickle) that holds every view."""
+    """Return an ``.npz`` file (uncompressed, no clock, no pickle) that holds every view.
+
+    Per view: ``keys``, ``legs``, ``dofs`` (text), ``index`` (m, 3) recording, leg and sample, ``prediction`` (m, dof).
+    """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for view, table in views.items():
             for name in _NAMES:
                 _add(archive, f"{view}/{name}", np.array(getattr(table, name), dtype=np.str_))
-            for name in _ROWS:
-                _add(archive, f"{view}/{name}", getattr(table, name))
+            _add(archive, f"{view}/index", np.stack([table.recording, table.leg, table.sample], axis=1))
+            _add(archive, f"{view}/prediction", table.prediction)
     return buffer.getvalue()
 
 
@@ -78,10 +81,8 @@ def _read(archive: zipfile.ZipFile, name: str) -> NDArray[np.generic]:
 
 def _table(arrays: Mapping[str, NDArray[np.generic]]) -> PredictedView:
     keys, legs, dofs = (tuple(str(text) for text in arrays[name]) for name in _NAMES)
-    rows = arrays["prediction"].shape
-    if len(rows) != 2 or rows[1] != len(dofs) or any(arrays[name].shape != rows[:1] for name in _ROWS[:-1]):
-        raise ValueError(f"its arrays do not fit each other: { ({name: a.shape for name, a in arrays.items()}) }")
-    return PredictedView(
-        keys, legs, dofs, arrays["recording"].astype(np.int32), arrays["leg"].astype(np.int32),
-        arrays["sample"].astype(np.int64), arrays["prediction"].astype(np.float32),
-    )  # fmt: skip
+    index, prediction = arrays["index"], arrays["prediction"]
+    if index.shape[1:] != (3,) or prediction.shape != (index.shape[0], len(dofs)):
+        raise ValueError(f"its arrays do not fit each other: index {index.shape}, prediction {prediction.shape}")
+    recording, leg, sample = index.astype(np.int64).T
+    return PredictedView(keys, legs, dofs, recording, leg, sample, prediction.astype(np.float32))

@@ -38,15 +38,17 @@ def predict_view(model: Model, data: TaskData, spans: Sequence[Span], watch: Sto
 
     Raises ``DataError`` where the model answers in another shape, or with a value that is not finite.
     """
-    keys = tuple(str(entry.key) for entry in data.entries)
     parts = [_predict(model, data, mine, watch) for mine in _by_person(data, spans).values()]
-    columns = {name: np.concatenate([part[name] for part in parts]) for name in ("key", "leg", "sample", "prediction")}
-    used, recording = np.unique(columns["key"], return_inverse=True)
-    order = np.lexsort((columns["sample"], columns["leg"], recording))
+    entry, leg, sample = (np.concatenate([part[name] for part in parts]) for name in ("key", "leg", "sample"))
+    prediction = np.concatenate([part["prediction"] for part in parts])
+    used = np.bincount(entry, minlength=len(data.entries)) > 0
+    recording = (np.cumsum(used) - 1)[entry]
+    # One number per row sorts faster than three columns, and in next to no time where the rows are in order.
+    order = np.argsort((recording * len(data.task.legs) + leg) * (sample.max() + 1) + sample, kind="stable")
     return PredictedView(
-        keys=tuple(keys[index] for index in used), legs=data.task.legs, dofs=data.task.dofs,
-        recording=recording[order].astype(np.int32), leg=columns["leg"][order].astype(np.int32),
-        sample=columns["sample"][order].astype(np.int64), prediction=columns["prediction"][order].astype(np.float32),
+        keys=tuple(str(data.entries[number].key) for number in np.flatnonzero(used)), legs=data.task.legs,
+        dofs=data.task.dofs, recording=recording[order], leg=leg[order], sample=sample[order],
+        prediction=prediction[order],
     )  # fmt: skip
 
 
@@ -93,12 +95,12 @@ def score_view(
     numbers = {str(entry.key): number for number, entry in enumerate(data.entries)}
     entry = np.array([numbers[key] for key in table.keys], dtype=np.int64)[table.recording]
     reference, valid = data.truth(
-        {"key": entry, "leg": table.leg.astype(np.int64), "sample": table.sample, "prediction": table.prediction}
-    )
-    whose = np.array([data.entries[numbers[key]].person for key in table.keys], dtype=np.str_)[table.recording]
+        {"key": entry, "leg": table.leg, "sample": table.sample, "prediction": table.prediction}
+    )  # fmt: skip
+    whose = [data.entries[numbers[key]].person for key in table.keys]
     scores = []
     for person in persons:
-        mine = whose == person
+        mine = np.array([owner == person for owner in whose])[table.recording]
         if not mine.any():
             raise DataError(f"nothing of {person} was predicted in '{view}'")
         for column, dof in enumerate(table.dofs):
@@ -114,7 +116,7 @@ def score_view(
 
 def _score(
     view: View, person: str, dof: str, covered: int, metrics: Sequence[Metric],
-    prediction: NDArray[np.float32], reference: NDArray[np.float32], leg: NDArray[np.int32],
+    prediction: NDArray[np.float32], reference: NDArray[np.float32], leg: NDArray[np.int64],
 ) -> PersonScore:  # fmt: skip
     if prediction.size == 0:
         nothing = "no test sample has a valid reference"
