@@ -15,11 +15,11 @@ from typing import Any
 import pandas as pd
 
 from kinbench import conversion, plugins, results, runner, store, verification
-from kinbench import leaderboard as boards
+from kinbench import leaderboards as boards
 from kinbench.contracts import BenchmarkProtocol, Demo
 from kinbench.conversion import Conversion, Progress, ignore
 from kinbench.errors import UsageError, suggest
-from kinbench.leaderboard import Board
+from kinbench.leaderboards import Board
 from kinbench.runner import Finished, Plan
 from kinbench.store import Store
 from kinbench.tasks import Task

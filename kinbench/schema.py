@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Literal
 
 import numpy as np
@@ -118,13 +119,13 @@ def _dofs() -> dict[str, Dof]:
                 limits_deg=limits, proximal=proximal if proximal == "pelvis" else f"{proximal}_{letter}",
                 distal=f"{distal}_{letter}",
             )  # fmt: skip
-    for name, component, positive in (
-        ("pelvis_tilt", 0, "posterior tilt"),
-        ("pelvis_list", 1, "right side down"),
-        ("pelvis_rotation", 2, "to the left"),
+    for name, component, positive, limits in (
+        ("pelvis_tilt", 0, "posterior tilt", (-120.0, 120.0)),
+        ("pelvis_list", 1, "right side down", (-90.0, 90.0)),
+        ("pelvis_rotation", 2, "to the left", (-inf, inf)),  # a heading; turns may be counted on
     ):  # fmt: skip
         found[name] = Dof(
-            name, "pelvis", "midline", component, +1, positive, _PLANES[component], (-180.0, 180.0), "world", "pelvis"
+            name, "pelvis", "midline", component, +1, positive, _PLANES[component], limits, "world", "pelvis"
         )
     return found
 

@@ -15,7 +15,7 @@ FLOORS = {
     5: ("windows", "inspection"),
     6: ("protocol",),
     7: ("contracts", "engines", "statistics"),
-    8: ("conversion", "runner", "leaderboard", "verification", "testing"),
+    8: ("conversion", "runner", "leaderboards", "verification", "testing"),
     9: ("api",),
     10: ("cli",),
 }
@@ -32,7 +32,7 @@ GUESTS = {
 }  # fmt: skip
 HOMES = {
     "zarr": ("kinbench/store",),
-    "tabulate": ("kinbench/leaderboard",),
+    "tabulate": ("kinbench/leaderboards",),
     "torch": ("benchmarks/kinbench_benchmarks",),
     "typer": ("kinbench/cli",),
     "rich": ("kinbench/cli",),

@@ -12,7 +12,7 @@ import pytest
 from result_cases import failed, protocol, result, scores
 
 from kinbench.errors import DataError, UsageError
-from kinbench.leaderboard import board, frame, write
+from kinbench.leaderboards import board, frame, write
 from kinbench.results import View
 
 ACROSS = protocol(name="cross", scope="datasets", title="Across datasets")
@@ -264,7 +264,7 @@ def test_no_results_is_an_empty_board(tmp_path):
 
 def test_a_board_needs_no_dataset_model_or_heavy_library():
     code = (
-        "import sys, kinbench.leaderboard\n"
+        "import sys, kinbench.leaderboards\n"
         "heavy = {'torch', 'zarr', 'xarray', 'kinbench_benchmarks', 'kinbench_adapters', 'kinbench.store'}\n"
         "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or 0)"
     )

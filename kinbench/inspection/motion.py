@@ -331,10 +331,13 @@ def _up(sensor: Sensor, where: str) -> Finding:
     if not readings:
         return Finding("quaternion up", "NOT ASSESSED", where, f"less than {_LEAST_S:g} s of acceleration with it")
     asis = readings[0]
-    if asis.tilt_deg <= UP_LIMIT_DEG and asis.concentration > 0.8:
+    steadiest = max(reading.concentration for reading in readings)
+    if asis.tilt_deg <= UP_LIMIT_DEG and asis.concentration > steadiest - 0.1:
         return Finding(
             "quaternion up", "PASS", where, f"turns gravity up, {asis.tilt_deg:.1f} deg off", asis.tilt_deg
         )  # fmt: skip
+    if steadiest <= 0.8:
+        return Finding("quaternion up", "NOT ASSESSED", where, "it is shaken too much to tell where gravity is")
     best = max(readings, key=lambda r: (r.concentration + r.agreement) + (0.01 if r.tilt_deg <= UP_LIMIT_DEG else 0.0))
     hint = f"read as {best.name} with {best.axis} up it would fit" if best.concentration > 0.9 else "no reading fits"
     message = f"turns gravity {asis.tilt_deg:.0f} deg away from up (world y); {hint}"

@@ -100,7 +100,7 @@ CORRIDOR = Laboratory(
     rate_hz=60.0,
     reference_rate_hz=60.0,
     mounts=CORRIDOR_MOUNTS,
-    device=Device(acc_bias=0.15, acc_noise=0.08, gyr_bias=0.015, gyr_noise=0.012, gain=0.01),
+    device=Device(acc_bias=0.08, acc_noise=0.08, gyr_bias=0.015, gyr_noise=0.012, gain=0.005),
     plan=Walk(length_s=58.0, stand_s=7.5, turn_deg=-90.0, straight_s=(6.0, 9.0), pace=0.95),
     stride_s=1.24,
     amplitude=0.88,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from kinbench.leaderboard.grids import Grid, Ranking
-from kinbench.leaderboard.selection import Group, data_of
-from kinbench.leaderboard.tables import SIMULATION
+from kinbench.leaderboards.grids import Grid, Ranking
+from kinbench.leaderboards.selection import Group, data_of
+from kinbench.leaderboards.tables import SIMULATION
 from kinbench.results import View
 from kinbench.statistics import MIN_PERSONS
 
@@ -40,6 +40,7 @@ def caption(
         sentences.append(f"{len(found.failed)} cells failed and are listed.")
     if transfer and any(result.fold.diagonal for result in found.every):
         sentences.append("(ug) or (ui) marks the diagonal: trained and tested within one dataset, by that protocol.")
+    sentences += _left_out(found) + _conventions(found)
     if not transfer:
         sentences.append(f"Data: {first.fold.test_dataset}, state {data_of(first).digest[:12]}.")
     if any(result.simulation for result in found.every):
@@ -76,6 +77,18 @@ def _rank_words(
             )
     words.append("Coverage is the share of persons and seeds that were scored.")
     return words
+
+
+def _left_out(found: Group) -> list[str]:
+    return list(dict.fromkeys(note for result in found.every for note in result.fold.notes))
+
+
+def _conventions(found: Group) -> list[str]:
+    known = {part.name: part.conventions for result in found.every for part in result.datasets}
+    if len({convention for conventions in known.values() for convention in conventions}) < 2:
+        return []
+    told = "; ".join(f"{name} {', '.join(conventions)}" for name, conventions in sorted(known.items()))
+    return [f"The references follow different conventions ({told}): part of an error may be a difference of zero pose."]
 
 
 def _missing_words(grids: Mapping[tuple[str, str], Grid], metrics: Sequence[str]) -> list[str]:

@@ -4,7 +4,7 @@
 ranks go by RMSE over what all ranked models share (protocols 1, Scores).
 """
 
-from kinbench.leaderboard.boards import Board, board, frame, write
-from kinbench.leaderboard.tables import Table
+from kinbench.leaderboards.boards import Board, board, frame, write
+from kinbench.leaderboards.tables import Table
 
 __all__ = ["Board", "Table", "board", "frame", "write"]

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from textwrap import fill
 from typing import Any
 
 import pandas as pd
 from tabulate import tabulate
 
 DASH = "–"
+WIDTH = 110
+"""Columns of a caption in a terminal."""
 SIMULATION = "SIMULATION: these scores come from simulated people and say nothing about real ones."
 
 
@@ -41,29 +44,30 @@ class Table:
 
     def text(self) -> str:
         """Return the table for a terminal."""
-        return self._render("simple", "{}", lambda text: f"{text}\n{'=' * len(text)}", str)
+        parts = self._parts("simple", "{}", lambda text: f"{text}\n{'=' * len(text)}", str)
+        return "\n\n".join(fill(part, WIDTH, break_on_hyphens=False) if part == self.caption else part for part in parts)
 
     def markdown(self) -> str:
         """Return the table as Markdown."""
-        return self._render("pipe", "**{}**", lambda text: f"## {escape(text)}", escape)
+        return "\n\n".join(self._parts("pipe", "**{}**", lambda text: f"## {escape(text)}", escape))
 
     def _repr_markdown_(self) -> str:
         return self.markdown()
 
-    def _render(self, style: str, heading: str, title: Any, clean: Any) -> str:
+    def _parts(self, style: str, heading: str, title: Any, clean: Any) -> list[str]:
         parts = [title(self.title)]
         if self.simulation:
             parts.append(SIMULATION)
         for (model, metric), matrix in self.matrices.items():
             parts.append(heading.format(clean(f"{model}: {self._head(metric)}, rows train, columns test")))
-            parts.append(_draw(self._matrix(matrix), style, clean))
-        parts.append(_draw(self._readable(self.overall), style, clean))
+            parts.append(draw(self._matrix(matrix), style, clean))
+        parts.append(draw(self._readable(self.overall), style, clean))
         if self.per_dof["dof"].nunique() > 1:
-            parts += [heading.format("Per degree of freedom"), _draw(self._readable(self.per_dof), style, clean)]
+            parts += [heading.format("Per degree of freedom"), draw(self._readable(self.per_dof), style, clean)]
         parts.append(clean(self.caption))
         if len(self.failures):
-            parts += [heading.format("Not scored"), _draw(self.failures.astype(str), style, clean)]
-        return "\n\n".join(parts)
+            parts += [heading.format("Not scored"), draw(self.failures.astype(str), style, clean)]
+        return parts
 
     def _readable(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return a frame of texts: mean ± SD in one column, the interval in another, dashes for what is missing."""
@@ -82,9 +86,10 @@ class Table:
                     DASH if _missing(low) else f"{number(low, digits)} to {number(high, digits)}"
                     for low, high in zip(frame["low"], frame["high"], strict=True)
                 ]
-        for person in self.persons:
-            if person in frame:
-                shown[person] = [number(value, 2) for value in frame[person]]
+        if "train" in frame and any(person in frame for person in self.persons):
+            shown["per person"] = [_by_person(row, self.persons) for row in frame.to_dict("records")]
+        else:
+            shown |= {p: [number(value, 2) for value in frame[p]] for p in self.persons if p in frame}
         for name, digits, head in (
             ("seed_sd", 3, "seed SD"), ("rmse_shared", 2, "RMSE on shared"), ("n", 0, "n"), ("seeds", 0, "seeds"),
             ("parameters", 0, "parameters"),
@@ -117,6 +122,11 @@ class Table:
         }  # fmt: skip
 
 
+def _by_person(row: Mapping[Any, Any], persons: Sequence[str]) -> str:
+    """Return the values of the few persons of one pair of datasets, which other pairs do not share."""
+    return ", ".join(f"{person} {number(row[person], 2)}" for person in persons if not _missing(row.get(person)))
+
+
 def number(value: Any, digits: int) -> str:
     """Return a number with so many digits after the point, or a dash for a missing one."""
     return DASH if _missing(value) else f"{value:.{digits}f}"
@@ -145,9 +155,10 @@ def escape(text: str) -> str:
     return " ".join(text.split())
 
 
-def _draw(frame: pd.DataFrame, style: str, clean: Any) -> str:
+def draw(frame: pd.DataFrame, style: str, clean: Any) -> str:
+    """Return a frame of texts as a table; ``clean`` makes each cell harmless in that style."""
     cells = [[clean(str(value)) for value in row] for row in frame.itertuples(index=False)]
-    numeric = {"model", "train", "test", "dof", "cell", "reason"}
-    align = ["left" if name in numeric else "right" for name in frame.columns]
+    words = {"task", "dataset", "model", "train", "test", "dof", "per person", "cell", "reason"}
+    align = ["left" if name in words else "right" for name in frame.columns]
     heads = [clean(str(name)) for name in frame.columns]
     return tabulate(cells, headers=heads, tablefmt=style, colalign=align if cells else None, disable_numparse=True)

@@ -12,14 +12,16 @@ from typing import Any
 import pandas as pd
 
 from kinbench.errors import UsageError, suggest
-from kinbench.leaderboard.captions import caption
-from kinbench.leaderboard.grids import Grid, Ranking, grid_of, rank, summarise
-from kinbench.leaderboard.selection import Group, Names, data_of, dataset_labels, group, model_identity, model_labels
-from kinbench.leaderboard.tables import SIMULATION, Table
+from kinbench.leaderboards.captions import caption
+from kinbench.leaderboards.grids import Grid, Ranking, grid_of, rank, summarise
+from kinbench.leaderboards.overview import overview
+from kinbench.leaderboards.selection import Group, Names, data_of, dataset_labels, group, model_identity, model_labels
+from kinbench.leaderboards.tables import SIMULATION, Table, draw, escape
 from kinbench.results import Result, View, write_atomic
 from kinbench.statistics import MIN_PERSONS
 
 BOARD_VERSION = 1
+OVERVIEW = "RMSE (deg) by protocol, mean ± SD over persons"
 _ALWAYS = ("rmse", "centred_rmse", "r")
 
 
@@ -50,14 +52,30 @@ class Board:
         """All tables' rows per DoF under each other, with their protocol, task and dataset."""
         return _joined(self.tables, "per_dof")
 
+    @property
+    def overview(self) -> pd.DataFrame:
+        """Every model's RMSE under every protocol, as texts; empty below two protocols."""
+        return overview(self.tables)
+
     def text(self) -> str:
-        """Return the board for a terminal."""
-        return "\n\n\n".join(table.text() for table in self.tables)
+        """Return the board for a terminal: every table, and the overview last, where the eye lands."""
+        parts = [table.text() for table in self.tables]
+        if len(self.overview):
+            parts.append(f"{OVERVIEW}\n{'=' * len(OVERVIEW)}\n\n{draw(self.overview, 'simple', str)}")
+            parts += [SIMULATION] * self.simulation
+        return "\n\n\n".join(parts)
+
+    @property
+    def simulation(self) -> bool:
+        """Whether any score is of simulated people."""
+        return any(table.simulation for table in self.tables)
 
     def markdown(self) -> str:
         """Return the board as Markdown."""
-        notice = [SIMULATION] if any(table.simulation for table in self.tables) else []
-        return "\n\n".join(["# Leaderboard", *notice, *(table.markdown() for table in self.tables)]) + "\n"
+        parts = ["# Leaderboard", *[SIMULATION] * self.simulation]
+        if len(self.overview):
+            parts += [f"## {OVERVIEW}", draw(self.overview, "pipe", escape)]
+        return "\n\n".join([*parts, *(table.markdown() for table in self.tables)]) + "\n"
 
     def _repr_markdown_(self) -> str:
         return self.markdown()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kinbench.errors import DataError
-from kinbench.leaderboard.selection import model_identity, model_labels
+from kinbench.leaderboards.selection import model_identity, model_labels
 from kinbench.results import PersonScore, Result
 from kinbench.statistics import MIN_PERSONS, Interval, bootstrap, mean, standard_deviation
 
