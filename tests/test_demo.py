@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from kinbench import plugins, results
+from kinbench.leaderboards import frame
+from kinbench.statistics import paired_difference
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -92,6 +94,21 @@ def test_the_demo_ends_with_a_leaderboard_for_people_and_for_machines(demo):
     assert found
     assert all(result.done and result.simulation for result in found)
     assert {result.protocol.name for result in found} == {"ui", "ug", "ua", "cross-dataset"}
+
+
+@pytest.mark.parametrize("model", ["ridge", "hur2025-cnn"])
+def test_on_the_demo_a_stranger_is_harder_than_a_known_person(demo, model):
+    """People differ, so what was learnt of others fits worse; mean pose is the floor of every trained model."""
+    scores = frame(results.read(demo[1] / "results"))
+    scores = scores[(scores["metric"] == "rmse") & (scores["view"] == "test")]
+    by_person = scores.groupby(["protocol", "model", "person"])["value"].mean()
+    ug = by_person["ug", model].to_dict()
+    assert len(ug) >= 12
+    for easier in ("ua", "ui"):
+        assert paired_difference(ug, by_person[easier, model].to_dict()).above_zero
+    for protocol in ("ui", "ug", "ua"):
+        floor = by_person[protocol, "mean-pose"].to_dict()
+        assert paired_difference(floor, by_person[protocol, model].to_dict()).above_zero
 
 
 def test_the_demo_again_computes_nothing_again(demo, stranger):

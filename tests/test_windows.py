@@ -336,7 +336,10 @@ def test_training_windows_lie_inside_spans_and_runs(tmp_path):
     data = prepared(tmp_path, make(valid=valid))
     batches = data.batches([Span("lab/S1/1/walk", 100, 400), Span("lab/S1/1/walk", 400, 500)])
     found = set()
-    for start in batches.starts.tolist():
+    rows = {row.tobytes(): at for at, row in enumerate(data.signals)}
+    for x in batches.x:
+        start = rows[x[0].tobytes()]
+        np.testing.assert_array_equal(x, data.signals[start : start + 16])
         piece = next(p for p in data.pieces if p.offset <= start < p.offset + p.samples)
         first = start - piece.offset
         found.add((data.task.legs[piece.leg], first))
@@ -345,6 +348,15 @@ def test_training_windows_lie_inside_spans_and_runs(tmp_path):
     assert {first for leg, first in found if leg == "l"} == {*range(100, 385, 8), *range(400, 485, 8)}
     assert np.isfinite(batches.x).all() and batches.valid.all() and np.isfinite(batches.y).all()
     assert batches.present.all() and batches.present.shape == (len(batches), 2)
+
+
+def test_what_a_model_is_handed_holds_nothing_of_any_other_span(tmp_path):
+    data = prepared(tmp_path, make())
+    batches = data.batches([Span("lab/S1/1/walk", 100, 400)])
+    inside = {row.tobytes() for piece in data.pieces for row in data.targets[piece.offset + 100 : piece.offset + 400]}
+    assert {row.tobytes() for row in batches.targets} <= inside
+    for array in (batches.signals, batches.targets, batches.labelled):
+        assert array.base is None, "a view gives the whole store away"
 
 
 def test_spans_of_other_stores_are_left_to_them(tmp_path):
@@ -425,8 +437,8 @@ def test_taking_windows_equals_slicing(tmp_path):
     x, y, valid = batches.take(np.array([3, 0]))
     for row, index in enumerate((3, 0)):
         start = int(batches.starts[index])
-        np.testing.assert_array_equal(x[row], data.signals[start : start + 16])
-        np.testing.assert_array_equal(y[row], data.targets[start : start + 16])
+        np.testing.assert_array_equal(x[row], batches.signals[start : start + 16])
+        np.testing.assert_array_equal(y[row], batches.targets[start : start + 16])
     assert x.flags["C_CONTIGUOUS"] and valid.all()
     shuffled = [b[0] for b in batches.iterate(7, np.random.default_rng(0))]
     assert sum(map(len, shuffled)) == len(batches)

@@ -46,12 +46,11 @@ SYNC_SEARCH_S = 20.0
 
 STILL_S = (0.2, 1.8)
 """Every trial begins with the calibration pose; the shipped recording is steady from its first sample to 1.9 s."""
+MOVING_S = (2.0, 30.0)
+"""The first steps give the flexion axis. What comes later is left alone: protocols score a trial's last fifth."""
 
 SIMULATED = "SIMULATED.json"
 """A file of this name at the root marks a folder as simulated: {"simulation": true, "name", "version", "seed"}."""
-
-REPORTED_FLAGS = {"Subject09": ("axis_inverted_reported",)}
-"""Readers of the study report a sensor of this person turned round; kept, and flagged."""
 
 
 @dataclass(frozen=True)
@@ -343,7 +342,7 @@ def _load(trial: _Trial, card: DatasetCard, version: str) -> Recording:
             "history": steps,
             "simulation": card.simulation,
             "absent": absent,
-            "quality": _quality(trial, card, segments, rate_hz),
+            "quality": _quality(segments, rate_hz),
         },
         declared=Declared(
             imu_up="z" if "quat" in joined.arrays else None,
@@ -429,7 +428,7 @@ def _imu(
             name in joined.arrays and np.isfinite(joined.arrays[name][:, index]).any() for name in ("acc", "gyr")
         )
         if turned and mount.hint is not None:
-            calibrations[frame] = Calibration(STILL_S, None, mount.hint, "right")
+            calibrations[frame] = Calibration(STILL_S, MOVING_S, mount.hint, "right")
         nominal = np.array(mount.nominal) if turned and mount.nominal is not None else None
         placements.append(
             Placement(
@@ -485,13 +484,10 @@ def _activity(trial: _Trial) -> str:
     return "mixed" if "complextasks" in told else "unknown"
 
 
-def _quality(trial: _Trial, card: DatasetCard, segments: Mapping[str, str], rate_hz: float) -> list[str]:
+def _quality(segments: Mapping[str, str], rate_hz: float) -> list[str]:
     flags = [] if rate_hz == 100.0 else [f"rate_{rate_hz:g}hz"]
     present = set(segments.values())
-    flags += [f"{segment}_unmapped" for segment in MOUNTS if segment not in present]
-    if not card.simulation:
-        flags += REPORTED_FLAGS.get(trial.key.subject, ())
-    return flags
+    return flags + [f"{segment}_unmapped" for segment in MOUNTS if segment not in present]
 
 
 # --- the reference ---------------------------------------------------------------------------------------------------

@@ -45,7 +45,9 @@ class Table:
     def text(self) -> str:
         """Return the table for a terminal."""
         parts = self._parts("simple", "{}", lambda text: f"{text}\n{'=' * len(text)}", str)
-        return "\n\n".join(fill(part, WIDTH, break_on_hyphens=False) if part == self.caption else part for part in parts)
+        return "\n\n".join(
+            fill(part, WIDTH, break_on_hyphens=False) if part == self.caption else part for part in parts
+        )
 
     def markdown(self) -> str:
         """Return the table as Markdown."""

@@ -35,7 +35,8 @@ class Batches:
     """Labelled windows, cut lazily from flat signals: what a model is fitted on.
 
     ``signals`` (rows, channel) float32 in SI units, ``targets`` (rows, dof) float32 in degrees and ``labelled``
-    (rows, dof) bool are flat arrays of whole recordings; window i is rows ``starts[i] : starts[i] + spec.window``.
+    (rows, dof) bool are flat arrays of the windows' own rows, so that nothing else can be reached from here; window i
+    is rows ``starts[i] : starts[i] + spec.window``.
     ``person`` (n,) are opaque numbers; ``present`` (n, segment) tells which sensors exist (a missing one is NaN in
     ``x``). ``y`` holds NaN wherever ``valid`` is False.
     """

@@ -151,19 +151,24 @@ class TaskData:
         """Return the training windows that lie wholly inside one span and one run, ``task.stride`` samples apart.
 
         Both legs of a leg-agnostic task give windows. Spans of recordings that this store does not hold are left to
-        the stores that do.
+        the stores that do. The rows of the windows are copied: what a model is handed holds nothing of any other span.
         """
         window, stride = self.task.window, self.task.stride
-        starts = [np.empty(0, dtype=np.int64)]
-        person = [np.empty(0, dtype=np.int64)]
+        rows, starts, person = ([np.empty(0, dtype=np.int64)] for _ in range(3))
+        copied = 0
         for piece, start, stop in self._stretches(spans):
-            first = np.arange(start, stop - window + 1, stride, dtype=np.int64) + piece.offset
-            starts.append(first)
+            if stop - start < window:
+                continue
+            first = np.arange(0, stop - start - window + 1, stride, dtype=np.int64)
+            length = int(first[-1]) + window
+            rows.append(np.arange(start, start + length, dtype=np.int64) + piece.offset)
+            starts.append(first + copied)
             person.append(np.full(first.size, _opaque(self.entries[piece.entry].person), dtype=np.int64))
-        rows = np.concatenate(starts)
+            copied += length
+        kept, begin = np.concatenate(rows), np.concatenate(starts)
         return Batches(
-            signals=self.signals, targets=self.targets, labelled=self.labelled, starts=rows,
-            person=np.concatenate(person), present=np.ones((rows.size, len(self.task.segments)), dtype=bool),
+            signals=self.signals[kept], targets=self.targets[kept], labelled=self.labelled[kept], starts=begin,
+            person=np.concatenate(person), present=np.ones((begin.size, len(self.task.segments)), dtype=bool),
             spec=self.spec,
         )  # fmt: skip
 
