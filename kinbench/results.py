@@ -7,13 +7,10 @@ environment are in the result and never in a digest.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
 import re
-import shutil
-import sys
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -23,6 +20,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kinbench.errors import DataError, UsageError
+from kinbench.files import digest, publish
 
 RESULT_VERSION: Literal[1] = 1
 _KEY = re.compile(r"[0-9a-f]{64}")
@@ -36,16 +34,6 @@ View = Literal["test", "test_long"]
 
 
 # --- identity --------------------------------------------------------------------------------------------------------
-
-
-def canonical_json(value: Any) -> str:
-    """Return the one JSON text of a value: sorted keys, no spaces, ASCII. Raises ``ValueError`` for NaN."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def digest(value: Any) -> str:
-    """Return the sha256, in hex, of a value's canonical JSON."""
-    return hashlib.sha256(canonical_json(value).encode("ascii")).hexdigest()
 
 
 def cell_key(
@@ -291,43 +279,6 @@ def _no_constant(text: str) -> Any:
 # --- on disk ---------------------------------------------------------------------------------------------------------
 
 
-def write_atomic(path: Path, data: bytes, *, staging: Path | None = None, last: bool = True) -> None:
-    """Write a file that is, at any moment and after any crash, the old one or the new one, whole.
-
-    The bytes go to a file aside (in the folder ``staging`` of the same disk, or hidden beside it), reach the disk, take
-    the name by one rename, and the folder follows. Of several files only the ``last`` must make the folder follow.
-    """
-    aside = (staging or path.parent) / f".{path.name}.{os.getpid()}"
-    aside.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with aside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except OSError:
-        aside.unlink(missing_ok=True)
-        raise
-    if last:
-        sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames inside a folder last through a power cut, where the system can."""
-    if sys.platform == "win32":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def sweep(folder: Path) -> None:
-    """Remove what killed runs left in the staging place; only for who holds the folder's lock."""
-    shutil.rmtree(folder / STAGING, ignore_errors=True)
-
-
 def path_of(folder: Path, key: str) -> Path:
     """Return where the result with this key stands."""
     return folder / f"{key}.json"
@@ -336,7 +287,7 @@ def path_of(folder: Path, key: str) -> Path:
 def write(folder: Path, result: Result) -> Path:
     """Write one result atomically and return its path."""
     path = path_of(folder, result.key)
-    write_atomic(path, to_json(result).encode("utf-8"), staging=folder / STAGING)
+    publish(to_json(result).encode("utf-8"), path, folder / STAGING)
     return path
 
 

@@ -1,6 +1,6 @@
 """Results as a run would leave them, made by hand."""
 
-from kinbench import results
+from kinbench import files, results
 
 METRICS = {
     "rmse": results.MetricPart(version=1, unit="deg", better="lower", title="root-mean-square error"),
@@ -63,7 +63,7 @@ def result(
     }  # fmt: skip
     values |= changes
     identity = [values["protocol"].name, card.version, task_version, model, model_version, seed, dataset, train, state]
-    values.setdefault("key", results.digest([*map(str, identity), sorted(persons), values["status"]]))
+    values.setdefault("key", files.digest([*map(str, identity), sorted(persons), values["status"]]))
     return results.Result(**values)
 
 

@@ -87,7 +87,7 @@ def test_the_wheel_ships_the_engine_and_its_plugins_and_nothing_else(wheel):
 
 def test_the_demo_ends_with_a_leaderboard_for_people_and_for_machines(demo):
     shown, folder = demo
-    for word in ("simulation", "ui", "ug", "ua", "cross-dataset", "mean-pose", "ridge", "hur2025-cnn", "RMSE"):
+    for word in ("SIMULATION", "ui", "ug", "ua", "cross-dataset", "mean-pose", "ridge", "hur2025-cnn", "RMSE"):
         assert word in shown
     assert (folder / "leaderboard" / "leaderboard.md").read_text(encoding="utf-8")
     found = results.read(folder / "results")

@@ -8,8 +8,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS = {
     0: ("errors",),
-    1: ("schema", "metrics", "tasks", "plugins", "results"),
-    2: ("recording",),
+    1: ("schema", "metrics", "tasks", "files"),
+    2: ("recording", "plugins", "results"),
     3: ("virtual_imu", "kinematics"),
     4: ("store", "harmonisation", "alignment"),
     5: ("windows", "inspection"),
@@ -20,8 +20,6 @@ FLOORS = {
     10: ("cli",),
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
-SIDEWAYS = {("plugins", "tasks")}
-"""Allowed on one floor: plugins parses the task's selector grammar."""
 GUESTS = {
     "kinbench_adapters": {"contracts", "recording", "schema", "errors"},
     "kinbench_adapters._simulation": {"contracts", "recording", "schema", "errors", "virtual_imu", "kinematics"},
@@ -77,10 +75,7 @@ def test_imports_go_only_downwards(path):
     if name.startswith("kinbench/"):
         room = Path(name).parts[1].removesuffix(".py")
         assert room in FLOOR, f"{name} stands on no floor of the plan"
-        wrong = {
-            other for other in rooms(imported(path))
-            if other != room and FLOOR[other] >= FLOOR[room] and (room, other) not in SIDEWAYS
-        }  # fmt: skip
+        wrong = {other for other in rooms(imported(path)) if other != room and FLOOR[other] >= FLOOR[room]}
         plugins = {n for n in imported(path) if n.startswith(("kinbench_adapters", "kinbench_benchmarks"))}
         assert not plugins, f"{name} names a plugin: {plugins}"
     else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kinbench.tasks import Task
 
 _RATE_HZ = 100.0
@@ -24,49 +26,30 @@ KNEE_PAIR = Task(
 )
 """12 channels in segment axes, each leg a sample, windows of 1.28 s every 0.64 s, any activity that moves."""
 
-KNEE_PAIR_FREE_ACC = Task(
+KNEE_PAIR_FREE_ACC = replace(
+    KNEE_PAIR,
     name="knee-pair/free-acc",
-    version=1,
-    title="Knee flexion from a thigh and a shank sensor without gravity, in sensor axes",
-    segments=("thigh", "shank"),
-    channels=_SIX_AXES,
-    dofs=("knee_flexion",),
-    rate_hz=_RATE_HZ,
-    window=_WINDOW,
-    stride=_STRIDE,
-    per_leg=True,
+    title=f"{KNEE_PAIR.title} without gravity, in sensor axes",
     acc_kind="gravity_removed",
     axes="sensor",
     variants=("knee-pair",),
 )
 """For devices that give gravity-free acceleration only: without gravity there is no way to calibrate the axes."""
 
-ANKLE_PAIR = Task(
+ANKLE_PAIR = replace(
+    KNEE_PAIR,
     name="ankle-pair",
-    version=1,
     title="Ankle dorsiflexion from a shank and a foot sensor",
     segments=("shank", "foot"),
-    channels=_SIX_AXES,
     dofs=("ankle_dorsiflexion",),
-    rate_hz=_RATE_HZ,
-    window=_WINDOW,
-    stride=_STRIDE,
-    per_leg=True,
     variants=("ankle-pair/free-acc",),
 )
 """As ``KNEE_PAIR``, one joint further down."""
 
-ANKLE_PAIR_FREE_ACC = Task(
+ANKLE_PAIR_FREE_ACC = replace(
+    ANKLE_PAIR,
     name="ankle-pair/free-acc",
-    version=1,
-    title="Ankle dorsiflexion from a shank and a foot sensor without gravity, in sensor axes",
-    segments=("shank", "foot"),
-    channels=_SIX_AXES,
-    dofs=("ankle_dorsiflexion",),
-    rate_hz=_RATE_HZ,
-    window=_WINDOW,
-    stride=_STRIDE,
-    per_leg=True,
+    title=f"{ANKLE_PAIR.title} without gravity, in sensor axes",
     acc_kind="gravity_removed",
     axes="sensor",
     variants=("ankle-pair",),

@@ -12,12 +12,13 @@ from typing import Any
 import pandas as pd
 
 from kinbench.errors import UsageError, suggest
+from kinbench.files import publish
 from kinbench.leaderboards.captions import caption
 from kinbench.leaderboards.grids import Grid, Ranking, grid_of, rank, summarise
 from kinbench.leaderboards.overview import overview
 from kinbench.leaderboards.selection import Group, Names, data_of, dataset_labels, group, model_identity, model_labels
 from kinbench.leaderboards.tables import SIMULATION, Table, draw, escape
-from kinbench.results import Result, View, write_atomic
+from kinbench.results import Result, View
 from kinbench.statistics import MIN_PERSONS
 
 BOARD_VERSION = 1
@@ -94,7 +95,7 @@ class Board:
             "leaderboard.json": json.dumps(self.to_json(), indent=1, allow_nan=False) + "\n",
         }
         for name, content in contents.items():
-            write_atomic(folder / name, content.encode("utf-8"))
+            publish(content.encode("utf-8"), folder / name)
         return [folder / name for name in contents]
 
 

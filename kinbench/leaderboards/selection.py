@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kinbench.results import DatasetPart, Result, digest
+from kinbench.files import digest
+from kinbench.results import DatasetPart, Result
 
 Names = str | Sequence[str] | None
 

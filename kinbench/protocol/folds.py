@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from kinbench.files import digest
 from kinbench.recording import Span
 from kinbench.tasks import Task
 
@@ -63,7 +62,7 @@ def fold_digest(fold: Fold, task: Task, protocol: ProtocolCard) -> str:
 
     The order of spans inside a role plays no part, nor do notes.
     """
-    return _digest(
+    return digest(
         {
             "protocol": [protocol.name, protocol.version],
             "task": asdict(task),
@@ -83,13 +82,8 @@ def fit_digest(fold: Fold, task: Task) -> str:
 
     Two folds with the same one share a fitted model, whatever their protocols are called.
     """
-    return _digest({"task": asdict(task), **{role: _plain(fold.roles.get(role, ())) for role in FIT_ROLES}})
+    return digest({"task": asdict(task), **{role: _plain(fold.roles.get(role, ())) for role in FIT_ROLES}})
 
 
 def _plain(spans: tuple[Span, ...]) -> list[list[Any]]:
     return [[span.key, span.start, span.stop] for span in sorted(spans)]
-
-
-def _digest(content: Mapping[str, Any]) -> str:
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from kinbench import engines, results
 from kinbench.contracts import AdaptiveModel
 from kinbench.errors import DataError, KinbenchError, UsageError
+from kinbench.files import publish, sweep
 from kinbench.metrics import METRICS
 from kinbench.recording import TaskEntry
 from kinbench.results import DatasetPart, Failure, FoldPart, MetricPart, ModelPart, ProtocolPart, Result, TaskPart
@@ -94,7 +95,7 @@ def run(
     except Timeout as error:
         raise UsageError(f"Another run is writing into '{plan.results}'; wait, or name another folder.") from error
     with lock:
-        results.sweep(plan.results)
+        sweep(plan.results / results.STAGING)
         return _run(plan, workers, limit, fail_fast, on_progress)
 
 
@@ -182,8 +183,8 @@ def _score(space: Workspace, job: Job, cell: Cell, fits: Fits) -> Result:
         for score in score_view(view, table, data, cell.fold.test_persons, metrics)
     )
     packed = predictions.pack(views)
-    results.write_atomic(
-        job.results / f"{cell.key}.npz", packed, staging=job.results / results.STAGING, last=False
+    publish(
+        packed, job.results / f"{cell.key}.npz", job.results / results.STAGING, last=False
     )  # fmt: skip
     return _unscored(space, cell, job.limit).model_copy(
         update={

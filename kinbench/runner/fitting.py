@@ -12,7 +12,8 @@ from typing import Any
 
 from kinbench.contracts import AdaptiveModel, Model
 from kinbench.errors import DataError
-from kinbench.results import STAGING, canonical_json, sync_folder
+from kinbench.files import canonical, sync_folder
+from kinbench.results import STAGING
 from kinbench.runner.cells import Cell
 from kinbench.runner.stopwatch import Stopwatch
 from kinbench.runner.workspace import Workspace
@@ -90,7 +91,7 @@ def _save(model: AdaptiveModel, fitted: Fitted, kept: Path) -> None:
     (aside / _WEIGHTS).mkdir(parents=True)
     model.save(aside / _WEIGHTS)
     about = {"windows": dict(fitted.windows), "notes": list(fitted.notes), "parameters": fitted.parameters}
-    (aside / _ABOUT).write_text(canonical_json(about), encoding="utf-8")
+    (aside / _ABOUT).write_bytes(canonical(about))
     for path in aside.rglob("*"):
         if path.is_file():
             with path.open("rb") as file:

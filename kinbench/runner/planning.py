@@ -17,6 +17,7 @@ from kinbench import plugins, results
 from kinbench.contracts import AdaptiveModel, BenchmarkProtocol
 from kinbench.engines import THREADS
 from kinbench.errors import NotApplicable, UsageError
+from kinbench.files import digest
 from kinbench.metrics import METRICS
 from kinbench.protocol import FIT_ROLES, SEEN_ROLES, Fold, ProtocolCard, Role, fit_digest, fold_digest
 from kinbench.recording import TaskEntry
@@ -221,7 +222,7 @@ def _cells(
                 recordings=used, task=definition, protocol=(card.name, card.version), fold=fold_name, metrics=metrics,
                 model=model.identity, seed=seed, threads=THREADS,
             )  # fmt: skip
-            fit_key = results.digest(
+            fit_key = digest(
                 {"fold": fit_name, "recordings": fitted, "model": model.identity, "seed": seed, "threads": THREADS}
             )
             cells.append(Cell(card, task, fold, fold_name, model, seed, key, fit_key))

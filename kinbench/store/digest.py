@@ -23,8 +23,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from kinbench.errors import DataError
+from kinbench.files import canonical, plain
 from kinbench.recording import Recording
-from kinbench.store.files import canonical, plain
 
 _RECORDING = ("person", "activity", "world", "simulation")
 _SYNC = ("method", "offset_s", "shift_s", "drift_ppm")

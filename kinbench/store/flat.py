@@ -21,8 +21,8 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from kinbench.errors import StoreError
+from kinbench.files import make_folder, plain, refusals, sweep, sync_folder
 from kinbench.schema import IDENTIFIER
-from kinbench.store.files import make_folder, plain, refusals, sweep, sync_folder
 
 _FORMAT = "1"
 _ROWS = 8192

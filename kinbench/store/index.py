@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from kinbench.errors import StoreError
+from kinbench.files import canonical
 from kinbench.recording import IndexEntry
 from kinbench.store import unit
 from kinbench.store.entries import from_json, to_json
-from kinbench.store.files import canonical
 from kinbench.store.layout import FORMAT, INDEX, key_of, units
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from kinbench.errors import DataError, StoreError
+from kinbench.files import canonical
 from kinbench.recording import Key
 from kinbench.schema import IDENTIFIER, SCHEMA_VERSION
-from kinbench.store.files import canonical
 
 FORMAT = "1"
 """Version of the layout on disk. A store of another version is refused, never half-read."""

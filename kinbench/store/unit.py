@@ -33,10 +33,10 @@ from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.storage import MemoryStore
 
 from kinbench.errors import DataError, StoreError
+from kinbench.files import canonical, plain
 from kinbench.recording import IndexEntry, Key, Recording, labels
 from kinbench.store.digest import content_digest, is_text
 from kinbench.store.entries import entry_of, from_json, to_json
-from kinbench.store.files import canonical, plain
 from kinbench.store.layout import FORMAT
 
 MANIFEST = "manifest.json"

@@ -12,9 +12,9 @@ from typing import Any, Self
 from filelock import FileLock, Timeout
 
 from kinbench.errors import StoreError
+from kinbench.files import make_folder, plain, publish, refusals, sweep, sync_folder
 from kinbench.recording import Key, Recording
 from kinbench.store import index, layout, unit
-from kinbench.store.files import make_folder, plain, publish, refusals, sweep, sync_folder
 
 
 class Writer:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -13,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinbench import store
+from kinbench.files import digest
 from kinbench.recording import IndexEntry, Key, Recording, TaskEntry
 from kinbench.tasks import Task
 from kinbench.windows.applicability import applicable, feasible_legs
@@ -49,13 +48,11 @@ class Recordings(Protocol):
 
 def task_digest(task: Task) -> str:
     """Return the sha256 of a task's canonical JSON: equal for equal definitions, whatever the session."""
-    text = json.dumps(asdict(task), sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return digest(asdict(task))
 
 
 def _index_digest(feeding: Sequence[IndexEntry]) -> str:
-    text = json.dumps([CACHE_VERSION, *(asdict(entry) for entry in feeding)], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return digest([CACHE_VERSION, *(asdict(entry) for entry in feeding)])
 
 
 def _silent(done: int, total: int, label: str) -> None:

@@ -1,4 +1,4 @@
-"""Bytes to disk so that they appear whole or not at all, and the one way JSON is written.
+"""Bytes to disk so that they appear whole or not at all, and the one way JSON is written and digested.
 
 Order of every commit: write aside, fsync the file, rename, fsync the folder. After a kill, a full disk or a power cut,
 a name holds either what it held before or all of the new bytes.
@@ -6,6 +6,7 @@ a name holds either what it held before or all of the new bytes.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -22,20 +23,22 @@ from kinbench.errors import DataError, StoreError
 _AGAIN = "then run the same command again: what is complete is kept"
 
 
-def publish(data: bytes, target: Path, staging: Path) -> None:
-    """Make ``target`` hold ``data``, whole, by one rename out of the folder ``staging``.
+def publish(data: bytes, target: Path, staging: Path | None = None, *, last: bool = True) -> None:
+    """Make ``target`` hold ``data``, whole, by one rename out of the folder ``staging`` (else from beside it).
 
-    Raises ``StoreError`` with the path, the bytes needed and the bytes free where the disk refuses; ``target`` is then
-    as it was, and nothing is left in ``staging``.
+    Of several files of one commit only the ``last`` must make the folder follow to the disk. Raises ``StoreError`` with
+    the path, the bytes needed and the bytes free where the disk refuses; ``target`` is then as it was, and nothing is
+    left in ``staging``.
     """
-    aside = staging / target.name
+    aside = target.parent / f".{target.name}.{os.getpid()}" if staging is None else staging / target.name
     with refusals(target, needed=len(data)):
         try:
             make_folder(target.parent)
-            make_folder(staging)
+            make_folder(aside.parent)
             _write(aside, data)
             aside.replace(target)
-            sync_folder(target.parent)
+            if last:
+                sync_folder(target.parent)
         except OSError:
             # The disk is in trouble already: if even this fails, the next writer sweeps the staging folder.
             with suppress(OSError):
@@ -86,6 +89,11 @@ def sweep(folder: Path) -> None:
 def canonical(value: Any) -> bytes:
     """Return the one JSON text of a JSON-plain value: sorted keys, no spaces, UTF-8."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def digest(value: Any) -> str:
+    """Return the sha256, in hex, of a JSON-plain value's canonical text. Raises ``ValueError`` for NaN."""
+    return hashlib.sha256(canonical(value)).hexdigest()
 
 
 def plain(value: Any, where: str) -> Any:
