@@ -1,6 +1,6 @@
 """Speed of the MT Manager reader beside pandas' C parser on the same bytes (pytest-benchmark).
 
-Run ``pytest benchmarks/speed``; without ``--benchmark-only`` it also checks that both read the same numbers. The
+Run ``pytest benchmarks/speed --benchmark-enable``; without it, it also checks that both read the same numbers. The
 reader does more than the parser (it refuses ragged and cut rows, checks the counter, turns matrices into quaternions)
 and less (it skips columns that nobody needs). ``test_ratio`` takes both in turn, so that a busy machine slows both.
 """
