@@ -9,7 +9,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_API = ("convert", "demo", "execute", "info", "leaderboard", "listing", "open", "plan", "run", "validate")
+_API = ("convert", "demo", "execute", "info", "leaderboard", "listing", "open", "plan", "rescore", "run", "validate")
 
 __all__ = ["__version__", *_API]
 

@@ -18,8 +18,9 @@ from kinbench import conversion, plugins, results, runner, store, verification
 from kinbench import leaderboards as boards
 from kinbench.contracts import BenchmarkProtocol, Demo
 from kinbench.conversion import Conversion, Progress, ignore
-from kinbench.errors import UsageError, suggest
+from kinbench.errors import KinbenchError, UsageError, suggest
 from kinbench.leaderboards import Board
+from kinbench.results import Result
 from kinbench.runner import Finished, Plan
 from kinbench.store import Store
 from kinbench.tasks import Task
@@ -139,6 +140,32 @@ def run(*, workers: int = 1, limit: int | None = None, fail_fast: bool = False, 
     return boards.frame(finished.results)
 
 
+def rescore(*, data: Folder = None, results: Folder = None, on_progress: Progress = ignore) -> pd.DataFrame:
+    """Score all kept predictions again against the stores; ``equal`` is True where every score has the same bits.
+
+    One row per result: key, cell, equal, and the reason where it could not be scored again or is not equal. No model,
+    task or protocol is needed.
+    """
+    folder, found = results_folder(results), [result for result in _read(results) if result.done]
+    rows = []
+    for done, result in enumerate(found):
+        on_progress(done, len(found), result.label)
+        rows.append({"key": result.key, "cell": result.label, **_again(result, folder, data)})
+    on_progress(len(found), len(found), "")
+    return pd.DataFrame(rows, columns=["key", "cell", "equal", "reason"])
+
+
+def _again(result: Result, folder: Path, data: Folder) -> dict[str, Any]:
+    try:
+        scores = runner.rescore(
+            result, open(result.fold.test_dataset, data=data), results=folder, cache=data_folder(data) / ".cache"
+        )
+    except KinbenchError as error:
+        return {"equal": False, "reason": str(error)}
+    equal = scores == result.scores
+    return {"equal": equal, "reason": None if equal else "the scores differ from those kept in the result"}
+
+
 def leaderboard(
     *,
     protocols: Names = None,
@@ -153,7 +180,7 @@ def leaderboard(
     )
 
 
-def _read(folder: Folder) -> list[results.Result]:
+def _read(folder: Folder) -> list[Result]:
     return results.read(results_folder(folder))
 
 

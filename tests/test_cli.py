@@ -66,8 +66,9 @@ def test_every_command_has_an_example_json_and_quiet(call, command):
 
 
 def test_the_python_doors_are_those_of_the_command_line():
-    assert {"convert", "open", "run", "leaderboard", "validate", "info"} <= set(dir(kinbench))
-    assert callable(kinbench.convert)
+    assert {"convert", "open", "run", "leaderboard", "validate", "info", "rescore"} <= set(dir(kinbench))
+    for name in set(dir(kinbench)) - {"__version__"}:
+        assert callable(getattr(kinbench, name)), "a submodule of that name hides the function"
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = kinbench.nothing
 

@@ -153,17 +153,46 @@ def test_a_strangers_model_appears_on_the_leaderboard(demo, stranger):
     info = site / "strangers_lab-2.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: strangers-lab\nVersion: 2.0\n")
-    (info / "entry_points.txt").write_text("[kinbench.models]\nmy-guess = strangers_lab:Guess\n")
-    (site / "strangers_lab.py").write_text(STRANGERS_MODEL)
+    (info / "entry_points.txt").write_text(STRANGERS_DOORS)
+    (site / "strangers_lab.py").write_text(STRANGERS_CODE)
     kept = ("--data", "kinbench-demo/data", "--results", "strangers-results")
-    assert "strangers-lab 2.0" in stranger("list", "models").stdout
+    for kind in ("models", "adapters", "protocols"):
+        assert "strangers-lab 2.0" in stranger("list", kind).stdout
     stranger("run", "-p", "ug", "-t", "knee-pair", "-m", "my-guess[deg=20]", "--seed", 0, *kept)
     assert "my-guess[deg=20]" in stranger("leaderboard", *kept[2:]).stdout
+    stranger("run", "-p", "my-first-two", "-t", "knee-pair", "-m", "mean-pose", "--seed", 0, *kept)
+    assert "ug on the first two people" in stranger("leaderboard", "-p", "my-first-two", *kept[2:]).stdout
+    stranger("convert", "my-reader", "kinbench-demo/raw/simulated-b", "--name", "mine", "--data", "strangers-data")
+    assert "mine" in stranger("list", "datasets", "--data", "strangers-data").stdout
 
 
-STRANGERS_MODEL = """
+STRANGERS_DOORS = """
+[kinbench.models]
+my-guess = strangers_lab:Guess
+[kinbench.adapters]
+my-reader = strangers_lab:Reader
+[kinbench.protocols]
+my-first-two = strangers_lab:FIRST_TWO
+"""
+STRANGERS_CODE = """
 import numpy as np
-from kinbench.contracts import ModelCard
+from kinbench.contracts import DatasetCard, ModelCard, RawDataset
+from kinbench.plugins import create, get
+from kinbench.protocol import ProtocolCard
+
+class Reader:
+    card = DatasetCard("mine", "Mine", "1", "The first recording only.", "CC0-1.0", True, "here", "none")
+    version = "1"
+    def find(self, raw):
+        found = create("adapters", "lab").find(raw)
+        return RawDataset(found.card, found.sources[:1])
+
+class FirstTwo:
+    card = ProtocolCard("my-first-two", 1, "ug on the first two people", "Two folds of ug.", "nothing")
+    def folds(self, entries, task):
+        return get("protocols", "ug").load().folds(entries, task)[:2]
+
+FIRST_TWO = FirstTwo()
 
 class Guess:
     card = ModelCard(name="my-guess", version="1", title="A guess", description="Always the same angle.")

@@ -188,6 +188,9 @@ def test_a_manifest_may_stand_elsewhere_than_the_data(lab, tmp_path_factory, mon
     assert len(LabAdapter().find(elsewhere / "kinbench.yaml").sources) == 2
     (elsewhere / "kinbench.yaml").rename(elsewhere / "mine.yaml")
     assert len(LabAdapter(manifest="mine.yaml").find(elsewhere).sources) == 2
+    monkeypatch.delenv("KINBENCH_TEST_ROOT")
+    manifest(elsewhere, LABELLED + f"root: ${{KINBENCH_TEST_ROOT:-{folder}}}")
+    assert len(LabAdapter().find(elsewhere).sources) == 2
 
 
 def test_two_finds_are_equal(lab):

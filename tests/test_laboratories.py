@@ -187,3 +187,17 @@ def test_an_edited_result_of_other_data_is_not_mixed_in(results, tmp_path):
             found["key"] = found["key"][::-1]
             (tmp_path / f"{found['key']}.json").write_text(json.dumps(found))
     assert len(kinbench.leaderboard(protocols=["ug"], results=tmp_path)) == 2
+
+
+def test_every_kept_score_can_be_recomputed_bit_for_bit(results, data, tmp_path):
+    again = kinbench.rescore(results=results, data=data)
+    assert len(again) > 30
+    assert again["equal"].all()
+    tampered = tmp_path / "tampered"
+    shutil.copytree(results, tampered)
+    path = next(tampered.glob("*.json"))
+    found = json.loads(path.read_text())
+    found["scores"][0]["values"]["rmse"] += 1e-12
+    path.write_text(json.dumps(found))
+    told = kinbench.rescore(results=tampered, data=data)
+    assert told[~told["equal"]]["key"].tolist() == [path.stem]

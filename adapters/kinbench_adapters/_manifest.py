@@ -690,13 +690,13 @@ def _root(manifest: Manifest, text: ManifestText) -> Path:
         return folder
 
     def value(match: re.Match[str]) -> str:
-        found = os.environ.get(match[1])
+        found = os.environ.get(match[1]) or match[2]
         if not found:
             problem = f"root: the environment variable {match[1]} is not set; set it to the folder of the recordings"
             raise UsageError(text.told([(text.lines[("root",)], problem)]))
         return found
 
-    root = folder / Path(re.sub(r"\$\{(\w+)\}", value, manifest.root)).expanduser()
+    root = folder / Path(re.sub(r"\$\{(\w+)(?::-([^}]*))?\}", value, manifest.root)).expanduser()
     if not root.is_dir():
         raise UsageError(text.told([(text.lines[("root",)], f"root: there is no folder '{root}'")]))
     return root

@@ -156,9 +156,11 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Score models under the protocols; resumes by default."""
-    plan = kinbench.plan(
-        protocols=protocol, tasks=task, datasets=dataset, models=model, seeds=seed, data=data, results=results
-    )
+    with display.progress("plan", quiet) as bar:
+        plan = kinbench.plan(
+            protocols=protocol, tasks=task, datasets=dataset, models=model, seeds=seed, data=data, results=results,
+            on_progress=bar,
+        )  # fmt: skip
     if dry_run:
         display.show_json(plan.to_json()) if json else display.show(plan.text())
         return

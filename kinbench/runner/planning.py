@@ -49,9 +49,13 @@ class Plan:
     def text(self) -> str:
         """Return the plan for a person: how many are done and to run, by table; what is not applicable and why."""
         lines = [f"{len(self.done)} done, {len(self.to_run)} to run, {len(self.skipped)} not applicable"]
-        groups = Counter((c.protocol.name, c.task.name, c.dataset, c.model.selector) for c in self.cells)
-        undone = Counter((c.protocol.name, c.task.name, c.dataset, c.model.selector) for c in self.to_run)
-        lines += [f"  {' · '.join(group)}: {undone[group]} of {count} to run" for group, count in groups.items()]
+        groups: dict[tuple[str, str, str], list[Cell]] = {}
+        for cell in self.cells:
+            groups.setdefault((cell.protocol.name, cell.task.name, cell.dataset), []).append(cell)
+        for group, cells in groups.items():
+            undone = sum(cell.key not in self.done for cell in cells)
+            models = ", ".join(dict.fromkeys(cell.model.selector for cell in cells))
+            lines.append(f"  {' · '.join(group)}: {undone} of {len(cells)} to run ({models})")
         lines += [f"  not applicable: {skipped}" for skipped in self.skipped]
         return "\n".join(lines)
 

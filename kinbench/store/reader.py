@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import html
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import xarray as xr
 
 from kinbench.errors import StoreError, suggest
@@ -40,6 +42,24 @@ class Store:
     def entries(self) -> list[IndexEntry]:
         """Return the index entries in the order of ``keys``, without opening a recording."""
         return sorted((found.entry for found in self._index.values()), key=lambda entry: entry.key.sort_key)
+
+    def table(self) -> pd.DataFrame:
+        """Return one row per recording: who, what, how long, which sensors, signals and DoFs. Opens no recording."""
+        rows = [
+            {
+                "key": str(entry.key), "person": entry.person, "activity": entry.activity,
+                "duration_s": entry.duration_s, "imu_rate_hz": entry.imu_rate_hz,
+                "reference_rate_hz": entry.reference_rate_hz,
+                "segments": ", ".join(sensor.segment for sensor in entry.sensors),
+                "signals": ", ".join(entry.signals), "acc_kind": entry.acc_kind, "dofs": ", ".join(entry.dofs),
+                "tier": entry.tier, "simulation": entry.simulation,
+            }
+            for entry in self.entries()
+        ]  # fmt: skip
+        return pd.DataFrame(rows)
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(str(self))}</p>{self.table().to_html()}"
 
     @property
     def digest(self) -> str:
