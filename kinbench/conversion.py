@@ -6,7 +6,7 @@ One that cannot be read or believed fails alone; the others convert, and the out
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,11 +27,21 @@ def ignore(done: int, total: int, label: str) -> None:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one recording. ``reason`` says why a failed one failed."""
+    """What became of one recording. ``reason`` says why a failed one failed.
+
+    Of a converted one: its length, how many sensors and DoFs it has, and how its clocks were brought together
+    (``offset_s``: start of the reference minus start of the imu; ``sync_r``: how sure that is, 1 at best).
+    """
 
     key: Key
     status: Literal["converted", "failed"]
     digest: str | None = None
+    duration_s: float | None = None
+    sensors: int | None = None
+    dofs: int | None = None
+    sync: str | None = None
+    offset_s: float | None = None
+    sync_r: float | None = None
     reason: str | None = None
 
 
@@ -49,16 +59,16 @@ class Conversion:
         return tuple(outcome for outcome in self.outcomes if outcome.status == "failed")
 
     def table(self) -> pd.DataFrame:
-        """Return one row per recording: key, status, digest, reason."""
+        """Return one row per recording, with the fields of ``Outcome``."""
         rows = [{**asdict(outcome), "key": str(outcome.key)} for outcome in self.outcomes]
-        return pd.DataFrame(rows, columns=["key", "status", "digest", "reason"])
+        return pd.DataFrame(rows, columns=[field.name for field in fields(Outcome)])
 
     def to_json(self) -> dict[str, Any]:
         """Return the same as JSON-plain values."""
         return {
             "store": str(self.path),
             "dataset": self.card.name,
-            "recordings": self.table().astype(object).where(self.table().notna(), None).to_dict("records"),
+            "recordings": [{**asdict(outcome), "key": str(outcome.key)} for outcome in self.outcomes],
         }
 
     def _repr_html_(self) -> str:
@@ -88,7 +98,7 @@ def convert(
                 recording = prepare(source)
                 if writer is None:
                     writer = store.create(path, dataset=found.card.name, card=asdict(found.card)).__enter__()
-                outcomes.append(Outcome(source.key, "converted", digest=writer.write(recording)))
+                outcomes.append(_converted(recording, writer.write(recording)))
             except DataError as error:
                 outcomes.append(Outcome(source.key, "failed", reason=str(error)))
         on_progress(len(found.sources), len(found.sources), "")
@@ -108,6 +118,18 @@ def prepare(source: Source) -> Recording:
     if breaches:
         raise DataError([str(breach) for breach in breaches], where=source.key)
     return recording
+
+
+def _converted(recording: Recording, digest: str) -> Outcome:
+    imu, reference, sync = recording.imu, recording.reference, recording.attrs["sync"]
+    first = imu if imu is not None else reference
+    return Outcome(
+        key=recording.key, status="converted", digest=digest,
+        duration_s=None if first is None else float(first["time"].values[-1] - first["time"].values[0]),
+        sensors=0 if imu is None else imu.sizes["sensor"],
+        dofs=0 if reference is None or "dof" not in reference.sizes else reference.sizes["dof"],
+        sync=sync["method"], offset_s=sync["offset_s"], sync_r=sync["r"],
+    )  # fmt: skip
 
 
 def _with_angles(recording: Recording) -> Recording:

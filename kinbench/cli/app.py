@@ -105,7 +105,8 @@ def convert(
         for outcome in conversion.failed:
             display.say(f"failed  {outcome.key}: {outcome.reason}")
         done = len(conversion.outcomes) - len(conversion.failed)
-        display.show(f"{done} of {len(conversion.outcomes)} recordings converted into {conversion.path}")
+        where = f" into {conversion.path}" if done else "; nothing was written"
+        display.show(f"{done} of {len(conversion.outcomes)} recordings converted{where}")
     _fail_if(conversion.failed)
 
 

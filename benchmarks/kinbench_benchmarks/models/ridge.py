@@ -196,11 +196,13 @@ class Ridge:
 
 def _accumulate(normal: _Normal, features: FloatArray, targets: FloatArray, valid: NDArray[np.bool_]) -> None:
     # DoFs of one recording are mostly masked alike, so each distinct mask is multiplied out once.
-    masks, group = np.unique(valid, axis=1, return_inverse=True)
-    for index in range(masks.shape[1]):
-        members = np.flatnonzero(group.reshape(-1) == index)
-        kept = features[masks[:, index]]
-        y = targets[masks[:, index]][:, members]
+    alike: dict[bytes, list[int]] = {}
+    for dof in range(valid.shape[1]):
+        alike.setdefault(valid[:, dof].tobytes(), []).append(dof)
+    for members in alike.values():
+        mask = valid[:, members[0]]
+        kept = features if mask.all() else features[mask]
+        y = targets[mask][:, members]
         normal.gram[members] += kept.T @ kept
         normal.cross[members] += (kept.T @ y).T
         normal.square[members] += (y**2).sum(0)
