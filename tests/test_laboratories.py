@@ -8,7 +8,7 @@ import pytest
 from conftest import ROOT, SHARED, needs_shared
 
 import kinbench
-from kinbench import alignment, verification
+from kinbench import alignment, plugins, verification, windows
 from kinbench.errors import NotApplicable
 
 pytestmark = [needs_shared, pytest.mark.xdist_group("laboratories")]
@@ -97,6 +97,23 @@ def test_gravity_stands_along_the_segments_at_rest(data):
         mean = found.imu["acc"].values[still, index].mean(axis=0) @ found.imu["rotation"].values[index].T
         assert np.linalg.norm(mean) == pytest.approx(9.81, abs=0.3)
         assert mean[1] / np.linalg.norm(mean) > np.cos(np.radians(30))
+
+
+@pytest.mark.parametrize("name", KNEES)
+def test_in_segment_axes_the_knee_turns_as_its_gyros_say(data, tmp_path, name):
+    """Flexion rate = thigh minus shank about Z, on either leg: units, axes, signs, mirroring and clock at once."""
+    task = plugins.get("tasks", "knee-pair").load()
+    found = windows.prepare(kinbench.open(name, data=data), task, cache=tmp_path)
+    z = [task.channel_names.index(f"{segment}/gyr/z") for segment in ("thigh", "shank")]
+    for piece in found.pieces:
+        rows = slice(piece.offset, piece.offset + piece.samples)
+        rate = np.gradient(np.radians(found.targets[rows, 0]), 1 / task.rate_hz)
+        gyros = found.signals[rows, z[0]] - found.signals[rows, z[1]]
+        smooth = np.ones(9) / 9
+        rate, gyros = (np.convolve(values, smooth, "same") for values in (rate, gyros))
+        both = np.isfinite(rate) & np.isfinite(gyros)
+        assert np.corrcoef(rate[both], gyros[both])[0, 1] > 0.9
+        assert np.polyfit(gyros[both], rate[both], 1)[0] == pytest.approx(1.0, abs=0.15)
 
 
 def test_what_a_recording_lacks_is_said_and_not_made_up(data):
