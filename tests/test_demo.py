@@ -130,6 +130,14 @@ def test_the_readmes_commands_run_as_written(demo, stranger, line):
     assert stranger(*arguments).stdout.strip()
 
 
+def test_the_readmes_python_runs_as_written(demo, stranger):
+    block = re.search(r"```python kinbench\n(.*?)```", README, re.DOTALL)[1]
+    proof = "\nassert len(scores) and len(board) == 1 and again['equal'].all() and walk.imu.sizes['time']\n"
+    command = [str(stranger.home / "venv" / "bin" / "python"), "-W", "error", "-c", block + proof]
+    done = subprocess.run(command, cwd=stranger.home, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_second_command_is_what_ci_runs():
     commands = [line for line in README.splitlines() if line.startswith("python3 -m venv")]
     assert len(commands) == 2
