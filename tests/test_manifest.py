@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kinbench_adapters._manifest import DIRECTIONS, EXAMPLE, matrix_from_axes, read_manifest
+from kinbench_adapters._lab.grammar.directions import DIRECTIONS, matrix_from_axes
+from kinbench_adapters._lab.manifest import EXAMPLE, read_manifest
 
 from kinbench.errors import UsageError
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from kinbench_adapters._formats.mt_manager import MATRIX
 from kinbench_adapters._formats.opensim import write_sto
-from kinbench_adapters.opensense import MOUNTS, OpenSenseAdapter
+from kinbench_adapters._opensense.mounts import MOUNTS
+from kinbench_adapters.opensense import OpenSenseAdapter
 from scipy.spatial.transform import Rotation
 
 from kinbench.contracts import Adapter

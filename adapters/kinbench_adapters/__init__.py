@@ -1,1 +1,1 @@
-"""kinbench's own dataset adapters: one dataset, one file. Registered like anyone else's, by entry point."""
+"""kinbench's own dataset adapters: one dataset, one door. Registered like anyone else's, by entry point."""

@@ -13,6 +13,7 @@ import csv
 import os
 import re
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,6 +122,19 @@ def read_mt(path: Path) -> MtFile:
         path, _device(path, comments), _rate(path, comments, numbers, counter), counter, found, orientation, comments,
         tuple(mended),
     )  # fmt: skip
+
+
+def read_each(paths: Mapping[str, Path]) -> dict[str, MtFile]:
+    """Read the file of every sensor; raises ``DataError`` with what is wrong in any of them, told at once."""
+    files, problems = {}, []
+    for sensor, path in paths.items():
+        try:
+            files[sensor] = read_mt(path)
+        except DataError as error:
+            problems.append(str(error))
+    if problems:
+        raise DataError(problems)
+    return files
 
 
 # --- the text --------------------------------------------------------------------------------------------------------

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kinbench.errors import DataError, UsageError, suggest
+from kinbench.errors import DataError, suggest
 from kinbench_adapters._formats import arrays, delimited, line_pattern, opensim
-from kinbench_adapters._manifest import SUFFIXES, Reader
+from kinbench_adapters._lab.grammar.files import Reader
 
 FloatArray = NDArray[np.float64]
 
@@ -62,19 +62,6 @@ class Table:
                 where=self.path,
             )
         return values
-
-
-def reader_for(files: str, reader: Reader | None) -> Reader:
-    """Return the reader declared, or that of the file pattern's suffix; raises ``UsageError`` where neither says."""
-    if reader is not None:
-        return reader
-    suffix = Path(files).suffix.lower()
-    if suffix not in SUFFIXES:
-        raise UsageError(
-            f"the files '{files}' need a 'reader:', since '{suffix}' does not tell how they are written; "
-            "known: mt_manager, delimited, line_pattern, npy, mat, sto, trc"
-        )
-    return Reader(name=SUFFIXES[suffix])
 
 
 def read_table(path: Path, reader: Reader, wanted: Iterable[str]) -> Table:

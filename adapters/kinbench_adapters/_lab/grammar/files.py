@@ -1,0 +1,155 @@
+"""Where a stream's files are, how they are written, and what clock they keep."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    FiniteFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    field_validator,
+    model_validator,
+)
+
+from kinbench.errors import UsageError, suggest
+from kinbench_adapters._formats.delimited import DELIMITERS
+from kinbench_adapters._formats.line_pattern import compile_pattern
+from kinbench_adapters._lab.grammar.values import Columns, Facts, one_of, short_for
+
+READERS: dict[str, tuple[str, ...]] = {
+    "mt_manager": (),
+    "delimited": (
+        "delimiter", "decimal", "skip_rows", "skip_until", "header", "rows_after_header", "nan", "encoding", "comment",
+    ),
+    "line_pattern": ("pattern", "skip_lines", "encoding"),
+    "npy": (),
+    "mat": (),
+    "sto": (),
+    "trc": (),
+}  # fmt: skip
+"""The readers and the options each takes."""
+
+SUFFIXES = {
+    ".csv": "delimited", ".tsv": "delimited", ".npy": "npy", ".mat": "mat", ".sto": "sto", ".mot": "sto", ".trc": "trc",
+}  # fmt: skip
+SELF_CLOCKED = ("mt_manager", "sto", "trc")
+"""Readers whose files hold their own clock."""
+
+TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
+
+FIELDS = ("subject", "session", "trial", "sensor")
+
+
+class Reader(Facts):
+    """How the files are written."""
+
+    name: Annotated[str, BeforeValidator(one_of(tuple(READERS)))]
+    delimiter: Annotated[str, BeforeValidator(one_of(tuple(DELIMITERS)))] | None = None
+    decimal: Annotated[str, BeforeValidator(one_of((".", ",")))] = "."
+    skip_rows: NonNegativeInt = 0
+    skip_until: str | None = None
+    header: bool = True
+    rows_after_header: NonNegativeInt = 0
+    nan: Columns = ()
+    comment: str | None = None
+    encoding: str = "utf-8"
+    pattern: str | None = None
+    skip_lines: Columns = ()
+
+    @field_validator("header", mode="before")
+    @classmethod
+    def _no_header(cls, value: object) -> object:
+        return False if value == "none" else value
+
+    @field_validator("pattern")
+    @classmethod
+    def _compiles(cls, value: str | None) -> str | None:
+        if value is not None:
+            compile_pattern(value)
+        return value
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str) -> str:
+        try:
+            "".encode(value)
+        except LookupError:
+            raise ValueError(f"unknown encoding '{value}'; utf-8, utf-16, latin-1 and cp1252 are usual") from None
+        return value
+
+    @model_validator(mode="after")
+    def _options(self) -> Reader:
+        strange = sorted(self.model_fields_set - {"name"} - set(READERS[self.name]))
+        if strange:
+            options = ", ".join(READERS[self.name]) or "none"
+            raise ValueError(f"reader '{self.name}' takes no '{strange[0]}'; its options: {options}")
+        if self.name == "line_pattern" and self.pattern is None:
+            raise ValueError("reader 'line_pattern' needs 'pattern', for example \"Acc: {acc_x}, {acc_y}, {acc_z}\"")
+        return self
+
+
+def reader_for(files: str, reader: Reader | None) -> Reader:
+    """Return the reader declared, or that of the file pattern's suffix; raises ``UsageError`` where neither says."""
+    if reader is not None:
+        return reader
+    suffix = Path(files).suffix.lower()
+    if suffix not in SUFFIXES:
+        raise UsageError(
+            f"the files '{files}' need a 'reader:', since '{suffix}' does not tell how they are written; "
+            "known: mt_manager, delimited, line_pattern, npy, mat, sto, trc"
+        )
+    return Reader(name=SUFFIXES[suffix])
+
+
+class TimeColumn(Facts):
+    """The column that holds the time. ``regular: false`` is a clock that stumbles: nothing is placed on a grid."""
+
+    column: str
+    unit: Literal["s", "ms", "us"]
+    regular: bool = True
+
+
+class Files(Facts):
+    """One stream's files: the pattern of their names, how they are written, and their clock."""
+
+    files: str | None = None
+    reader: Annotated[Reader | None, short_for("name")] = None
+    rate_hz: PositiveFloat | None = Field(default=None, le=1e5)
+    time: TimeColumn | None = None
+    start_s: FiniteFloat | None = None
+
+    @field_validator("files")
+    @classmethod
+    def _pattern(cls, value: str | None) -> str | None:
+        if value is not None:
+            check_file_pattern(value)
+        return value
+
+
+def check_file_pattern(value: str) -> None:
+    """Raise ``ValueError`` where a file pattern names an unknown field or leaves the root."""
+    for name in re.findall(r"\{([^{}]*)\}", value):
+        if name not in FIELDS:
+            raise ValueError(f"unknown field {{{name}}}.{suggest(name, FIELDS)}")
+    if value.startswith("/") or ".." in value.split("/") or "\\" in value:
+        raise ValueError("expected a path below root with / between folders, without '..'")
+
+
+def clock_problems(facts: Files, pattern: str | None) -> Iterator[str]:
+    """Yield what is wrong with the clock of the files that fit ``pattern``, if there are any.
+
+    A file without a clock of its own needs one from the manifest, and a stumbling clock has no rate.
+    """
+    if facts.time is not None and not facts.time.regular and facts.rate_hz is not None:
+        yield "a clock with 'regular: false' is measured; leave out 'rate_hz'"
+    if pattern is None:
+        return
+    reader = facts.reader.name if facts.reader is not None else SUFFIXES.get(Path(pattern).suffix.lower())
+    if reader not in (None, *SELF_CLOCKED) and facts.rate_hz is None and facts.time is None:
+        yield "the files hold no clock that is known by itself; give 'rate_hz' or 'time'"

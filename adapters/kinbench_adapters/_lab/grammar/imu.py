@@ -1,0 +1,126 @@
+"""The imu: its files, the signals in them and their units, and its sensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from kinbench import schema
+from kinbench_adapters._lab.grammar.files import Files, check_file_pattern, clock_problems
+from kinbench_adapters._lab.grammar.sensors import Sensor
+from kinbench_adapters._lab.grammar.values import Columns, Facts, one_of
+
+ACC_UNITS = {"m/s2": "m s-2", "m/s^2": "m s-2", "m s-2": "m s-2", "g": "g", "mg": "mg"}
+GYR_UNITS = {"rad/s": "rad s-1", "rad s-1": "rad s-1", "deg/s": "deg s-1", "deg s-1": "deg s-1"}
+MAG_UNITS = {"uT": "uT", "a.u.": "1", "1": "1", "mG": "mG", "gauss": "gauss"}
+
+
+class Acceleration(Facts):
+    """Acceleration: three columns or one column of three; ``{sensor}`` in a name stands for the sensor's key."""
+
+    columns: Columns
+    unit: Annotated[str, BeforeValidator(one_of(tuple(ACC_UNITS)))]
+    kind: Annotated[str, BeforeValidator(one_of(schema.ACC_KINDS))]
+    files: str | None = None
+
+
+class AngularRate(Facts):
+    """Angular rate, columns as for the acceleration."""
+
+    columns: Columns
+    unit: Annotated[str, BeforeValidator(one_of(tuple(GYR_UNITS)))]
+    files: str | None = None
+
+
+class MagneticField(Facts):
+    """Magnetic field, columns as for the acceleration."""
+
+    columns: Columns
+    unit: Annotated[str, BeforeValidator(one_of(tuple(MAG_UNITS)))]
+    files: str | None = None
+
+
+class SensorQuaternion(Facts):
+    """The device's own orientation: four columns, and in which world."""
+
+    columns: Columns
+    order: Literal["wxyz", "xyzw"]
+    maps: Literal["sensor_to_world", "world_to_sensor"]
+    up: Literal["x", "y", "z", "-x", "-y", "-z"]
+    filter: str = "device filter"
+    files: str | None = None
+
+
+Signal = Acceleration | AngularRate | MagneticField | SensorQuaternion
+"""Any signal that a manifest may declare."""
+
+
+def width_of(signal: str) -> int:
+    """Return how many numbers a sample of a signal has, by the schema's name of it."""
+    return 4 if signal == "quat" else 3
+
+
+class Imu(Files):
+    """The sensors' files, signals and places."""
+
+    counter: str | None = None
+    acc: Acceleration | None = None
+    gyr: AngularRate | None = None
+    mag: MagneticField | None = None
+    quat: SensorQuaternion | None = None
+    sensors: dict[str, Sensor] = Field(min_length=1)
+
+    @property
+    def signals(self) -> dict[str, Signal]:
+        """The signals that are declared, by the schema's names."""
+        found = {"acc": self.acc, "gyr": self.gyr, "mag": self.mag, "quat": self.quat}
+        return {name: value for name, value in found.items() if value is not None}
+
+    @property
+    def by_mt_manager(self) -> bool:
+        """Whether MT Manager wrote the files: they tell their columns, units and clock themselves."""
+        return self.reader is not None and self.reader.name == "mt_manager"
+
+    @model_validator(mode="after")
+    def _complete(self) -> Imu:
+        problems = [
+            *_signal_problems(self),
+            *(_vendor_problems(self) if self.by_mt_manager else ()),
+            *(_counter_problems(self) if self.counter is not None else ()),
+            *clock_problems(self, self.files or next((s.files for s in self.signals.values() if s.files), None)),
+        ]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+
+def _signal_problems(imu: Imu) -> Iterator[str]:
+    for name, signal in imu.signals.items():
+        width = width_of(name)
+        if len(signal.columns) not in (1, width):
+            yield f"{name}.columns: expected {width} columns, or one that holds {width} numbers"
+        if signal.files is not None:
+            check_file_pattern(signal.files)
+        pattern = signal.files or imu.files or ""
+        if len(imu.sensors) > 1 and "{sensor}" not in pattern + "".join(signal.columns):
+            yield f"{name}: write {{sensor}} in the file pattern or in the column names, to tell the sensors apart"
+    if imu.files is None and (not imu.signals or any(s.files is None for s in imu.signals.values())):
+        yield "'files' is missing: the pattern of the imu files, such as '{subject}/{trial}.csv'"
+
+
+def _vendor_problems(imu: Imu) -> Iterator[str]:
+    """MT Manager text says its columns, units and clock itself."""
+    strange = [*imu.signals, *(name for name in ("counter", "time") if getattr(imu, name) is not None)]
+    if strange:
+        yield f"reader 'mt_manager' knows its columns, units and counter; leave out {', '.join(strange)}"
+    if imu.files is not None and "{sensor}" not in imu.files:
+        yield "reader 'mt_manager' reads one file per sensor; write {sensor} in 'files'"
+
+
+def _counter_problems(imu: Imu) -> Iterator[str]:
+    if imu.rate_hz is None or imu.time is not None:
+        yield "'counter' numbers the samples, so it needs 'rate_hz', and no 'time'"
+    if imu.files is None or "{sensor}" not in imu.files or any(s.files for s in imu.signals.values()):
+        yield "'counter' joins one file per sensor; write {sensor} in 'files', and no 'files' under a signal"

@@ -1,0 +1,42 @@
+"""What may be said of recordings one by one: how their clocks stand, and what differs for some."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, FiniteFloat, PositiveFloat, model_validator
+
+from kinbench_adapters._lab.grammar.reference import MaskedSpan
+from kinbench_adapters._lab.grammar.sensors import Rotation
+from kinbench_adapters._lab.grammar.values import Activity, Columns, Facts
+
+
+class SyncFacts(Facts):
+    """How the two clocks stand to each other (see ``kinbench.recording.Sync``)."""
+
+    method: Literal["hardware", "same_clock", "declared", "estimated"]
+    offset_s: FiniteFloat | None = None
+    search_s: PositiveFloat = 2.0
+
+    @model_validator(mode="after")
+    def _offset(self) -> SyncFacts:
+        if (self.method == "declared") != (self.offset_s is not None):
+            raise ValueError("'offset_s' goes with method 'declared', and with no other")
+        return self
+
+
+class SensorOverride(Rotation):
+    """What differs for one sensor in some recordings."""
+
+    quality: Columns = ()
+
+
+class Override(Facts):
+    """What differs for the recordings whose subject/session/trial fits the pattern; later patterns win."""
+
+    activity: Activity | None = None
+    sync: SyncFacts | None = None
+    masks: tuple[MaskedSpan, ...] = ()
+    sensors: dict[str, SensorOverride] = Field(default_factory=dict)
+    quality: Columns = ()
+    exclude: str | None = None

@@ -1,0 +1,203 @@
+"""What recordings there are: each one's files, by the manifest's patterns, and what differs for it. Reads no signal."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from kinbench import schema
+from kinbench.errors import DataError, UsageError, suggest
+from kinbench.recording import Key
+from kinbench_adapters._lab.grammar.files import reader_for
+from kinbench_adapters._lab.grammar.recordings import Override
+from kinbench_adapters._lab.manifest import Manifest
+from kinbench_adapters._lab.patterns import Match, fields_of, list_files, match_files
+
+Identity = tuple[str, str, str]
+"""Subject, session, trial."""
+
+WHOLE = ""
+"""Stands for the sensor's name where one file holds all sensors."""
+
+_KEY_FIELDS = ("subject", "session", "trial")
+
+
+@dataclass(frozen=True)
+class ImuFiles:
+    """The imu files of one recording: per pattern, the file of each sensor, or one under ``WHOLE``."""
+
+    by_pattern: Mapping[str, Mapping[str, Path]]
+
+    def paths(self, sensors: Collection[str]) -> tuple[Path, ...]:
+        """Return every file of these sensors once, in order."""
+        wanted = {WHOLE, *sensors}
+        return tuple(
+            sorted({path for files in self.by_pattern.values() for name, path in files.items() if name in wanted})
+        )
+
+    def strangers(self, sensors: Collection[str]) -> tuple[str, ...]:
+        """Return the sensors that have files and are not among ``sensors``."""
+        return tuple(sorted({name for files in self.by_pattern.values() for name in files} - {WHOLE, *sensors}))
+
+    def of(self, pattern: str, sensors: Mapping[str, object]) -> dict[str, Path]:
+        """Return the file of each sensor; raises ``DataError`` naming those that have none."""
+        files = self.by_pattern.get(pattern, {})
+        if not files:
+            raise DataError(f"no file fits '{pattern}' for this recording")
+        if WHOLE in files:
+            return dict.fromkeys(sensors, files[WHOLE])
+        absent = [name for name in sensors if name not in files]
+        if absent:
+            raise DataError(
+                f"sensor '{name}' is in the manifest, but no file fits '{pattern}' for it."
+                f"{suggest(name, [other for other in files if other not in sensors])}"
+                for name in absent
+            )
+        return {sensor: files[sensor] for sensor in sensors}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that is known of one recording before a signal is read."""
+
+    manifest: Manifest
+    file: Path
+    root: Path
+    key: Key
+    imu: ImuFiles
+    reference: tuple[Path, ...]
+    override: Override
+
+    @property
+    def imu_paths(self) -> tuple[Path, ...]:
+        """The imu files of the sensors that the manifest describes."""
+        return self.imu.paths(self.manifest.imu.sensors)
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Every file that decides what the recording is, the manifest first."""
+        return (self.file, *self.imu_paths, *self.reference)
+
+
+def take_inventory(manifest: Manifest, file: Path, root: Path) -> tuple[list[Plan], list[tuple[Key, Path]]]:
+    """Return a plan for every recording that is not excluded, and the references that belong to none.
+
+    Raises ``DataError`` where no file fits a pattern, ``UsageError`` where the patterns cannot be told apart.
+    """
+    listing = list_files(root)
+    imu = _imu_files(manifest, root, listing)
+    references, orphans = _references(manifest, root, listing, imu)
+    overrides = _overrides(manifest, imu)
+    plans = []
+    for identity in imu:
+        override = overrides[identity]
+        if override.exclude is None:
+            files = references.get(identity, ())
+            plans.append(
+                Plan(manifest, file, root, Key(manifest.dataset.id, *identity), imu[identity], files, override)
+            )
+    return plans, orphans
+
+
+def _imu_files(manifest: Manifest, root: Path, listing: Sequence[str]) -> dict[Identity, ImuFiles]:
+    """Return the imu files of every recording; raises where none fit, or two claim one place."""
+    found: dict[Identity, dict[str, dict[str, Path]]] = {}
+    truths = _reference_paths(manifest, root, listing)
+    for pattern in _imu_patterns(manifest):
+        if manifest.imu.reader is None:
+            reader_for(pattern, None)
+        matches = [match for match in match_files(root, pattern, listing) if not _is_reference(manifest, match, truths)]
+        if not matches:
+            seen = f"; there are, for example, {', '.join(listing[:3])}" if listing else "; there is no file at all"
+            raise DataError(f"no file fits the imu pattern '{pattern}'{seen}", where=root)
+        for match in matches:
+            identity = _identity(manifest, match)
+            files = found.setdefault(identity, {}).setdefault(pattern, {})
+            sensor = match.fields.get("sensor", WHOLE)
+            if sensor in files:
+                raise UsageError(
+                    f"'{files[sensor]}' and '{match.path}' are both {'/'.join(identity)} {sensor} by the pattern "
+                    f"'{pattern}'; name what tells them apart ({{session}}, {{trial}}, {{sensor}})"
+                )
+            files[sensor] = match.path
+    return {identity: ImuFiles(files) for identity, files in found.items()}
+
+
+def _reference_paths(manifest: Manifest, root: Path, listing: Sequence[str]) -> set[Path]:
+    pattern = None if manifest.reference is None else manifest.reference.files
+    if pattern is None or pattern in _imu_patterns(manifest):
+        return set()
+    return {match.path for match in match_files(root, pattern, listing)}
+
+
+def _is_reference(manifest: Manifest, match: Match, truths: Container[Path]) -> bool:
+    """Whether a file that fits an imu pattern is a reference whose name merely looks like a sensor's."""
+    return match.path in truths and match.fields.get("sensor") not in manifest.imu.sensors
+
+
+def _imu_patterns(manifest: Manifest) -> tuple[str, ...]:
+    own = [signal.files for signal in manifest.imu.signals.values()]
+    patterns = [manifest.imu.files if name is None else name for name in own] or [manifest.imu.files]
+    return tuple(dict.fromkeys(pattern for pattern in patterns if pattern is not None))
+
+
+def _identity(manifest: Manifest, match: Match) -> Identity:
+    usual = {"session": "1", "trial": "1"} | {str(name): value for name, value in manifest.fields.items()}
+    values = {name: match.fields.get(name) or usual.get(name) for name in _KEY_FIELDS}
+    if values["subject"] is None:
+        raise UsageError(
+            "no file pattern holds {subject} and 'fields:' does not give it; a recording needs to be somebody's"
+        )
+    wrong = [name for name, value in values.items() if not schema.IDENTIFIER.fullmatch(str(value))]
+    if wrong:
+        raise UsageError(
+            f"'{match.path}': {wrong[0]} '{values[wrong[0]]}' is no identifier (letters, digits and . _ + -); "
+            "widen the pattern with * so that the field holds less"
+        )
+    return str(values["subject"]), str(values["session"]), str(values["trial"])
+
+
+def _references(
+    manifest: Manifest, root: Path, listing: Sequence[str], imu: Mapping[Identity, ImuFiles]
+) -> tuple[dict[Identity, tuple[Path, ...]], list[tuple[Key, Path]]]:
+    """Return the reference files of every recording, and those that belong to none."""
+    reference = manifest.reference
+    if reference is None or reference.files is None:
+        return {}, []
+    if reference.reader is None:
+        reader_for(reference.files, None)
+    matches = match_files(root, reference.files, listing)
+    named = fields_of(reference.files)
+    found: dict[Identity, tuple[Path, ...]] = {}
+    for identity in imu:
+        own = dict(zip(_KEY_FIELDS, identity, strict=True))
+        found[identity] = tuple(m.path for m in matches if all(m.fields[name] == own[name] for name in named))
+    used = {path for paths in found.values() for path in paths}
+    orphans = [
+        (Key(manifest.dataset.id, *_identity(manifest, match)), match.path)
+        for match in matches
+        if match.path not in used
+    ]
+    return found, orphans
+
+
+def _overrides(manifest: Manifest, imu: Iterable[Identity]) -> dict[Identity, Override]:
+    """Return, per recording, what differs for it; raises where a pattern fits no recording."""
+    identities = list(imu)
+    names = {identity: "/".join(identity) for identity in identities}
+    for pattern in manifest.recordings:
+        if not any(fnmatchcase(name, pattern) for name in names.values()):
+            raise UsageError(
+                f"recordings: '{pattern}' fits no recording; there are {', '.join(sorted(names.values())[:5])}"
+            )
+    merged = {}
+    for identity, name in names.items():
+        facts: dict[str, Any] = {}
+        for pattern, override in manifest.recordings.items():
+            if fnmatchcase(name, pattern):
+                facts |= {key: getattr(override, key) for key in override.model_fields_set}
+        merged[identity] = Override.model_construct(**facts)
+    return merged

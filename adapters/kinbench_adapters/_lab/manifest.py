@@ -1,0 +1,135 @@
+"""All of ``kinbench.yaml``: what a lab must say of its recordings so that no Python is needed.
+
+Mistakes are told all at once, each with its line, its key and, where a key or word is misspelt, the likely right one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from kinbench.errors import UsageError, suggest
+from kinbench_adapters._lab.grammar.dataset import DatasetFacts, Person
+from kinbench_adapters._lab.grammar.imu import Imu
+from kinbench_adapters._lab.grammar.recordings import Override, SyncFacts
+from kinbench_adapters._lab.grammar.reference import Reference
+from kinbench_adapters._lab.grammar.values import Activity, Facts, Identifier
+from kinbench_adapters._lab.mistakes import mistakes
+from kinbench_adapters._lab.text import ManifestText, load_text
+
+FILE_NAME = "kinbench.yaml"
+EXAMPLE = """\
+kinbench: 1
+dataset: {id: my_lab, version: "1", licence: none stated, redistributable: false}
+activity: walking
+
+imu:
+  files: "{subject}/{trial}_{sensor}.csv"
+  rate_hz: 60
+  acc: {columns: [ax, ay, az], unit: g, kind: specific_force}
+  gyr: {columns: [gx, gy, gz], unit: deg/s}
+  sensors:
+    thigh: {segment: thigh_r, axes: {x: proximal, z: right}}
+    shank: {segment: shank_r, axes: {x: proximal, z: right}}
+
+reference:
+  files: "{subject}/{trial}_angles.csv"
+  rate_hz: 60
+  tier: optical_marker_ik
+  convention: opensim_coordinate
+  unit: deg
+  angles: {knee_flexion_r: knee}
+
+sync: {method: estimated}
+"""
+"""The shortest complete manifest, for people who have no manual at hand."""
+
+
+class Manifest(Facts):
+    """All of ``kinbench.yaml``."""
+
+    kinbench: Literal["1"] = Field(description="the version of this grammar: 1")
+    dataset: DatasetFacts
+    root: str | None = None
+    simulation: bool = False
+    fields: dict[Literal["subject", "session", "trial"], Identifier] = Field(default_factory=dict)
+    activity: Activity = "unknown"
+    people: dict[str, Person] = Field(default_factory=dict)
+    imu: Imu
+    reference: Reference | None = None
+    sync: SyncFacts | None = None
+    recordings: dict[str, Override] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Manifest:
+        problems = [*_reference_problems(self), *_override_problems(self), *_mask_problems(self)]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+
+def _reference_problems(manifest: Manifest) -> Iterator[str]:
+    reference = manifest.reference
+    if reference is None:
+        return
+    if reference.files is not None and manifest.sync is None:
+        yield "'sync' is missing: say how the clocks of imu and reference stand to each other"
+    if reference.files is None and "{sensor}" in (manifest.imu.files or "{sensor}"):
+        yield "reference: 'files' is missing: the imu has one file per sensor, so the reference stands elsewhere"
+
+
+def _override_problems(manifest: Manifest) -> Iterator[str]:
+    for pattern, override in manifest.recordings.items():
+        for sensor in override.sensors:
+            if sensor not in manifest.imu.sensors:
+                hint = suggest(sensor, tuple(manifest.imu.sensors))
+                yield f"recordings '{pattern}': there is no sensor '{sensor}'.{hint}"
+        if manifest.reference is None and (override.masks or override.sync is not None):
+            yield f"recordings '{pattern}': masks and sync need a reference"
+
+
+def _mask_problems(manifest: Manifest) -> Iterator[str]:
+    """A mask for a DoF that the reference does not give would hide nothing."""
+    reference = manifest.reference
+    if reference is None or not reference.angles:
+        return
+    masks = {"reference": reference.masks} | {f"recordings '{p}'": o.masks for p, o in manifest.recordings.items()}
+    for place, spans in masks.items():
+        for name in sorted({dof for mask in spans for dof in mask.dofs} - set(reference.angles)):
+            yield f"{place}: a mask names '{name}', which the reference does not give"
+
+
+def read_manifest(path: Path) -> tuple[Manifest, Path]:
+    """Return the manifest at ``path`` and the folder its file patterns are relative to.
+
+    Raises ``UsageError`` with one line per mistake: ``kinbench.yaml:12: imu.sesnors: unknown key. Did you mean ...``.
+    """
+    text = load_text(path)
+    try:
+        manifest = Manifest.model_validate(text.plain)
+    except ValidationError as error:
+        raise UsageError(text.told(mistakes(error.errors(), Manifest, text.lines))) from None
+    return manifest, _root(manifest, text)
+
+
+def _root(manifest: Manifest, text: ManifestText) -> Path:
+    folder = text.path.parent
+    if manifest.root is None:
+        return folder
+
+    def value(match: re.Match[str]) -> str:
+        found = os.environ.get(match[1]) or match[2]
+        if not found:
+            problem = f"root: the environment variable {match[1]} is not set; set it to the folder of the recordings"
+            raise UsageError(text.told([(text.lines[("root",)], problem)]))
+        return found
+
+    root = folder / Path(re.sub(r"\$\{(\w+)(?::-([^}]*))?\}", value, manifest.root)).expanduser()
+    if not root.is_dir():
+        raise UsageError(text.told([(text.lines[("root",)], f"root: there is no folder '{root}'")]))
+    return root

@@ -1,0 +1,154 @@
+"""Which trials a folder holds, in any of the known layouts. Opens the sensor mappings and no signal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kinbench.errors import DataError
+from kinbench.recording import Key
+from kinbench_adapters._formats.imu_mapping import ImuMapping, read_mapping
+from kinbench_adapters._opensense.mounts import segment_of
+
+LAYOUTS = """expected one of:
+  SubjectNN/<walking|complexTasks>/IMU/{myIMUMappings_<trial>.xml, xsens/LowerExtremity/MT_*.txt}
+      with Mocap/ikResults/<trial>_IK.mot beside IMU (the study);
+  SubjectNN/<trial>/{myIMUMappings_<trial>.xml, imu data/MT_*.txt} (its re-release);
+  a folder with myIMUMappings.xml and MT_*.txt, the latter there or in IMUData/ (OpenSim's example)"""
+
+_SUBJECT = re.compile(r"subject[ _-]?\d+", re.IGNORECASE)
+_TEXT_FOLDERS = ("xsens/lowerextremity", "lowerextremity", "imu data", "imudata", ".")
+_STUDY_TEXT_FOLDER = "xsens/LowerExtremity"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial's folders, before a file is opened."""
+
+    raw: Path
+    xml: Path
+    folder: Path
+    text_folder: Path
+    key: Key
+    angles: tuple[Path, ...]
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files a trial is made of, as far as its mapping can be read."""
+        try:
+            mapping = read_mapping(self.xml)
+        except DataError:
+            return (self.xml, *self.angles)
+        known = [self.text_file(mapping, name) for name, frame in mapping.sensors if segment_of(frame) is not None]
+        return (self.xml, *known, *self.angles)
+
+    def text_file(self, mapping: ImuMapping, name: str) -> Path:
+        """Return the export of the sensor that the mapping calls ``name``."""
+        return self.text_folder / f"{mapping.trial_prefix}{name}.txt"
+
+    def name_of(self, path: Path) -> str:
+        """Return a file's or folder's name as people see it: below the raw folder where it stands there."""
+        return path.relative_to(self.raw).as_posix() if path.is_relative_to(self.raw) else path.name
+
+
+def find_trials(raw: Path, dataset: str) -> list[Trial]:
+    """Return the trials below ``raw`` in natural order.
+
+    Raises ``DataError`` when there is none, or two would have one name.
+    """
+    trials = sorted(_trials(raw, dataset), key=lambda trial: trial.key)
+    if not trials:
+        raise DataError(f"Found no sensor mapping (myIMUMappings*.xml) below this folder; {LAYOUTS}", where=raw)
+    _refuse_twins(trials)
+    return trials
+
+
+def _trials(raw: Path, dataset: str) -> Iterator[Trial]:
+    by_folder: dict[Path, list[Path]] = {}
+    for xml in sorted(raw.rglob("*.[xX][mM][lL]")):
+        if xml.name.lower().startswith("myimumapping"):
+            by_folder.setdefault(xml.parent, []).append(xml)
+    for folder, mappings in by_folder.items():
+        in_study = folder.name.lower() == "imu"
+        subject = _subject(raw, folder)
+        for xml in _chosen(mappings, folder.parent.name if in_study else folder.name):
+            trial_folder = folder.parent if in_study else folder
+            studied = in_study or subject is not None
+            trial = trial_folder.name if studied else _prefix_or_stem(xml)
+            key = Key(dataset, _identifier(subject or folder.name), "1", _identifier(trial))
+            text = _text_folder(folder, in_study=in_study)
+            yield Trial(raw, xml, trial_folder, text, key, _angle_files(trial_folder, trial))
+
+
+def _chosen(mappings: Sequence[Path], trial: str) -> list[Path]:
+    """Return the mapping that names its trial; all of them where none does."""
+    named = [xml for xml in mappings if xml.stem.lower().endswith(f"_{trial.lower()}")]
+    return named[:1] or list(mappings)
+
+
+def _subject(raw: Path, folder: Path) -> str | None:
+    """Return the nearest folder name like ``Subject07``, at most two above ``raw`` (which may be its IMU folder)."""
+    top = raw.parent.parent
+    for place in (folder, *folder.parents):
+        if _SUBJECT.fullmatch(place.name):
+            return place.name
+        if place == top:
+            break
+    return None
+
+
+def _prefix_or_stem(xml: Path) -> str:
+    """Return the trial's name where no folder gives one; a mapping that cannot be read fails when it is loaded."""
+    try:
+        return read_mapping(xml).trial_prefix
+    except DataError:
+        return xml.stem
+
+
+def _identifier(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._+-]+", "-", text).strip("._+-")[:64] or "unknown"
+
+
+def _text_folder(folder: Path, *, in_study: bool) -> Path:
+    """Return the folder that holds the exports, else the one where they are expected."""
+    for name in _TEXT_FOLDERS:
+        candidate = _below(folder, name)
+        if candidate is not None and any(candidate.glob("*.txt")):
+            return candidate
+    return folder / _STUDY_TEXT_FOLDER if in_study else folder
+
+
+def _below(folder: Path, name: str) -> Path | None:
+    """Return a sub-folder whose lower-case name is ``name``; the study's capitals vary."""
+    if name == ".":
+        return folder
+    for part in name.split("/"):
+        match = next((p for p in sorted(folder.iterdir()) if p.is_dir() and p.name.lower() == part), None)
+        if match is None:
+            return None
+        folder = match
+    return folder
+
+
+def _angle_files(trial_folder: Path, trial: str) -> tuple[Path, ...]:
+    """Return the marker IK results of a trial: the one that bears its name, else all there are."""
+    folder = _below(trial_folder, "mocap/ikresults")
+    if folder is None:
+        return ()
+    found = sorted(p for p in folder.iterdir() if p.name.lower().endswith("_ik.mot"))
+    named = [p for p in found if p.name.lower() == f"{trial.lower()}_ik.mot"]
+    return tuple(named or found)
+
+
+def _refuse_twins(trials: Sequence[Trial]) -> None:
+    first: dict[Key, Path] = {}
+    for trial in trials:
+        if trial.key in first:
+            raise DataError(
+                f"Two trials would both be '{trial.key}': {first[trial.key]} and {trial.xml}; keep one, or convert "
+                "the folders apart.",
+                where=trial.raw,
+            )
+        first[trial.key] = trial.xml
