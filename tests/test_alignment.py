@@ -1,14 +1,13 @@
 """Alignment: lags and mounting rotations are found where they were planted, on real recordings too, or are refused."""
 
-import os
 import re
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import SHARED, needs_shared
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import CubicSpline
@@ -445,8 +444,6 @@ def test_calibrations_are_run_marked_and_all_their_faults_told_at_once():
 
 # --- real recordings, read here in the plainest way -------------------------------------------------------------------
 
-DATA = Path(os.environ.get("KINBENCH_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
-real = pytest.mark.skipif(not DATA.is_dir(), reason=f"real recordings are not at {DATA} (set KINBENCH_SHARED_DATA)")
 GYR = ["Gyr_X", "Gyr_Y", "Gyr_Z"]
 
 
@@ -478,7 +475,7 @@ def truth(time, dofs, valid=None):
 
 
 def halilaj():
-    folder = DATA / "halilaj_lab"
+    folder = SHARED / "halilaj_lab"
     names = {"thigh_l": "00B4D7FD", "shank_l": "00B4D7CE"}
     imu = worn_on({name: packets(folder / f"MT_01200E04_001-000_{i}.txt") for name, i in names.items()}, 40.0)
     knee = np.load(folder / "mocap_left_knee.npy", allow_pickle=False)
@@ -487,7 +484,7 @@ def halilaj():
 
 
 def fan():
-    folder = DATA / "fan_knee"
+    folder = SHARED / "fan_knee"
     names = {"thigh_l": "00B4490A", "shank_l": "00B44910"}
     imu = worn_on({name: packets(folder / f"MT_2020-07-10_010_{i}.txt") for name, i in names.items()}, 100.0)
     knee = pd.read_csv(folder / "Lknee trial 271.txt", sep="\t", skiprows=5, header=None).to_numpy()
@@ -495,7 +492,7 @@ def fan():
 
 
 def neura():
-    folder = DATA / "neura_sparse"
+    folder = SHARED / "neura_sparse"
     names = {
         "pelvis": "00B40B91", "thigh_l": "00B40C45", "thigh_r": "00B40C3C", "shank_l": "00B40BA5",
         "shank_r": "00B40C35", "foot_l": "00B40C55", "foot_r": "00B40C48",
@@ -513,7 +510,7 @@ def neura():
 
 
 def capsense():
-    folder = DATA / "capsense_treadmill" / "Sub02" / "CSBaseline"
+    folder = SHARED / "capsense_treadmill" / "Sub02" / "CSBaseline"
     lines = (folder / "OpenSim_Sub02_CSBaseline_Gyro.trc").read_text().splitlines()[6:]
     table = np.array([[float(cell) for cell in line.split()] for line in lines if line.strip()])
     columns = {"pelvis": 1, "shank_r": 2, "thigh_r": 3, "shank_l": 4, "thigh_l": 5}
@@ -527,7 +524,7 @@ def capsense():
 
 def zare(number):
     pattern = re.compile(r"Angle: (\S+)°.*MPU1.*?Gyro: (.*?) \|\| MPU2.*?Gyro: (.*?) \|\| Time: (\d+) ms")
-    text = (DATA / "zare_ankle" / f"LOG{number}.TXT").read_text(encoding="utf-8", errors="replace")
+    text = (SHARED / "zare_ankle" / f"LOG{number}.TXT").read_text(encoding="utf-8", errors="replace")
     rows = [match.groups() for match in map(pattern.search, text.splitlines()) if match]
     time = np.array([int(row[3]) for row in rows]) / 1000
     kept = np.r_[True, np.diff(time) > 0]
@@ -553,7 +550,7 @@ REAL = {
 }
 
 
-@real
+@needs_shared
 @pytest.mark.parametrize("name", REAL)
 def test_the_lag_of_a_real_recording_is_the_known_one(name):
     load, rate_hz, samples, tolerance, search_s, dofs, least, (start_s, stop_s) = REAL[name]
@@ -566,7 +563,7 @@ def test_the_lag_of_a_real_recording_is_the_known_one(name):
         assert rate_correlation(imu, placed, dof, start_s=start_s, stop_s=stop_s) > least
 
 
-@real
+@needs_shared
 @pytest.mark.parametrize("name", REAL)
 def test_a_real_reference_run_backwards_gives_no_confidence(name):
     load, _, _, _, search_s, *_ = REAL[name]
@@ -576,7 +573,7 @@ def test_a_real_reference_run_backwards_gives_no_confidence(name):
     assert not confident(lag), lag
 
 
-@real
+@needs_shared
 @pytest.mark.parametrize("name", ["neura", "capsense", "zare-2", "fan"])
 def test_a_real_lag_outside_the_search_gives_no_confidence(name):
     imu, reference = REAL[name][0]()
@@ -586,11 +583,11 @@ def test_a_real_lag_outside_the_search_gives_no_confidence(name):
         assert not confident(lag), (away_s, lag)
 
 
-@real
+@needs_shared
 @pytest.mark.parametrize(("sensor", "axis"), [("thigh_r", "z"), ("shank_r", "z"), ("thigh_l", "-z"), ("shank_l", "-z")])
 def test_slanted_straps_are_calibrated_from_one_still_second_before_walking(sensor, axis):
     imu, _ = capsense()
-    folder = DATA / "capsense_treadmill" / "Sub02" / "CSBaseline"
+    folder = SHARED / "capsense_treadmill" / "Sub02" / "CSBaseline"
     lines = (folder / "OpenSim_Sub02_CSBaseline_Accel.trc").read_text().splitlines()[6:]
     table = np.array([[float(cell) for cell in line.split()] for line in lines if line.strip()])
     columns = {"pelvis": 1, "shank_r": 2, "thigh_r": 3, "shank_l": 4, "thigh_l": 5}

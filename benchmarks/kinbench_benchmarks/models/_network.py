@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
@@ -22,7 +23,7 @@ from kinbench_benchmarks.models._state import (
 )
 
 
-class NetworkModel:
+class NetworkModel(ABC):
     """The contract's verbs for a network from (n, time, channel) z-scores to (n, time, dof) scaled angles.
 
     A subclass gives ``card``, ``build`` and, where the network's output cannot be negative, ``targets``.
@@ -36,12 +37,9 @@ class NetworkModel:
         self.notes: tuple[str, ...] = ()
         self._fitted: tuple[TaskSpec, Scaling, nn.Module] | None = None
 
-    def build(self, spec: TaskSpec) -> nn.Module:
-        """Return a fresh network with random weights for a task of these sizes."""
-        raise NotImplementedError
-
-    def settle(self, network: nn.Module, scaling: Scaling) -> None:
-        """Adjust initial weights to the data's scale. Nothing, unless a subclass says otherwise."""
+    @abstractmethod
+    def build(self, spec: TaskSpec, scaling: Scaling) -> nn.Module:
+        """Return a fresh network with random weights for a task of these sizes and data of this scale."""
 
     def targets(self, scaling: Scaling) -> Targets:
         """Return how angles are scaled for the network: z-scores by default."""
@@ -55,8 +53,7 @@ class NetworkModel:
         """Train from scratch, stopping early on ``valid``. Raises ``DataError`` when ``train`` teaches nothing."""
         scaling = Scaling.fit(train)
         with quiet_torch(seed):
-            network = self.build(train.spec)
-            self.settle(network, scaling)
+            network = self.build(train.spec, scaling)
             self.notes = fit_network(
                 network, train, valid, scaling=scaling, targets=self.targets(scaling), schedule=self.fitting, seed=seed
             )
@@ -102,14 +99,15 @@ class NetworkModel:
             for name, value in arrays.items()
             if name.startswith("network/")
         }
+        scaling = Scaling.from_arrays(arrays)
         with quiet_torch(0):
-            network = self.build(spec)
+            network = self.build(spec, scaling)
         try:
             network.load_state_dict(weights)
         except RuntimeError as error:
             raise DataError(f"weights do not fit the network: {error}; fit the model again", where=folder) from error
         network.eval()
-        self._fitted = (spec, Scaling.from_arrays(arrays), network)
+        self._fitted = (spec, scaling, network)
         self.notes = tuple(meta["notes"])
 
     def parameters(self) -> int:

@@ -108,7 +108,7 @@ class Lstm(NetworkModel):
             Schedule(adapt_epochs, min(adapt_epochs, 5), adapt_lr, batch, min(patience, 4), epoch_windows),
         )
 
-    def build(self, spec: TaskSpec) -> nn.Module:
+    def build(self, spec: TaskSpec, scaling: Scaling) -> nn.Module:
         """Return the LSTM for the task's channels and DoFs."""
         return LstmNetwork(len(spec.channel_names), len(spec.dof_names))
 
@@ -120,7 +120,10 @@ class _Cnn(NetworkModel):
     plantarflex an ankle. Here its zero stands for the smallest training angle of that DoF and its unit for the
     training SD: the ReLU is kept, still clips, and the whole range of training can be reached. The last
     convolution's bias starts at the mean angle, since a ReLU that starts at zero everywhere never learns.
+    ``time_layer`` puts the code's linear layer over time behind them.
     """
+
+    time_layer: bool
 
     def __init__(
         self,
@@ -141,12 +144,19 @@ class _Cnn(NetworkModel):
         """Return the scaling whose zero is the smallest training angle."""
         return Targets(scaling.y_min, scaling.y_sd)
 
-    def settle(self, network: nn.Module, scaling: Scaling) -> None:
-        """Start the last convolution at the mean training angle."""
-        assert isinstance(network, CnnNetwork)  # build() returned it; this narrows the type
+    def build(self, spec: TaskSpec, scaling: Scaling) -> nn.Module:
+        """Return the CNN for the task's channels and DoFs; its last convolution starts at the mean training angle."""
+        network = CnnNetwork(len(spec.channel_names), len(spec.dof_names), spec.window if self.time_layer else None)
         start = (scaling.y_mean - scaling.y_min) / scaling.y_sd
         with torch.no_grad():
             network.last_bias.copy_(torch.from_numpy(start.astype(np.float32)))
+        return network
+
+    def predict(self, x: Float32Array) -> Float32Array:
+        """Return (n, time, dof) degrees. A layer over time refuses windows of another length with ``DataError``."""
+        if self.time_layer:
+            _check_window(x, self._state()[0])
+        return super().predict(x)
 
 
 class PaperCnn(_Cnn):
@@ -178,20 +188,9 @@ class PaperCnn(_Cnn):
         super().__init__(epochs, lr, batch, patience, epoch_windows, adapt_epochs, adapt_lr)
         self.time_layer = bool(time_layer)
 
-    def build(self, spec: TaskSpec) -> nn.Module:
-        """Return the paper's CNN for the task's channels and DoFs."""
-        window = spec.window if self.time_layer else None
-        return CnnNetwork(len(spec.channel_names), len(spec.dof_names), window)
-
     def settings(self) -> dict[str, bool]:
         """Return whether there is a layer over time."""
         return {"time_layer": self.time_layer}
-
-    def predict(self, x: Float32Array) -> Float32Array:
-        """Return (n, time, dof) degrees; any number of time steps without the layer over time."""
-        if self.time_layer:
-            _check_window(x, self._state()[0])
-        return super().predict(x)
 
 
 class CodeCnn(_Cnn):
@@ -206,14 +205,7 @@ class CodeCnn(_Cnn):
         citation=_CITATION,
     )
 
-    def build(self, spec: TaskSpec) -> nn.Module:
-        """Return the code's CNN for the task's channels, DoFs and window."""
-        return CnnNetwork(len(spec.channel_names), len(spec.dof_names), spec.window)
-
-    def predict(self, x: Float32Array) -> Float32Array:
-        """Return (n, time, dof) degrees for windows of the task's length. Raises ``DataError`` for any other."""
-        _check_window(x, self._state()[0])
-        return super().predict(x)
+    time_layer = True
 
 
 def _check_window(x: Float32Array, spec: TaskSpec) -> None:
