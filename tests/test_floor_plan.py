@@ -35,7 +35,7 @@ HOMES = {
     "typer": ("kinbench/cli",),
     "rich": ("kinbench/cli",),
     "pooch": ("kinbench/downloads",),
-    "yaml": ("adapters/kinbench_adapters",),
+    "yaml": ("adapters/kinbench_adapters/_lab",),
 }
 
 
