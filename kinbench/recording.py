@@ -103,12 +103,14 @@ class Calibration:
     ``still_s`` (start, stop): gravity there gives the proximal axis. ``moving_s`` (start, stop) or None for the
     rest: the principal axis of angular rate there gives the flexion axis. Neither gives its sign: ``axis`` ('x',
     '-z', ...) is the sensor axis that nominally points to ``toward`` ('right', 'anterior'), and settles it.
+    ``required`` False: where it fails the sensor is kept with an unknown rotation, and the recording says why.
     """
 
     still_s: tuple[float, float]
     moving_s: tuple[float, float] | None
     axis: str
     toward: str
+    required: bool = True
 
 
 @dataclass(frozen=True)

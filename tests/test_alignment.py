@@ -442,6 +442,24 @@ def test_calibrations_are_run_marked_and_all_their_faults_told_at_once():
     assert len(caught.value.problems) == 2
 
 
+def test_a_calibration_that_is_not_required_leaves_the_rotation_unknown_and_says_why():
+    imu = walking(1).imu(100.0, 30.0, segments=("thigh_r", "shank_r"), mounting=UPRIGHT)
+    good = Calibration((0.0, 1.5), None, "z", "right", required=False)
+    bad = replace(good, still_s=(5.0, 8.0))
+    asked = recorded(imu, None, calibrations={"shank_r": bad, "thigh_r": good}).with_attrs(quality=["worn"])
+    done = align(asked)
+    thigh, shank = placements_of(done.imu)
+    assert thigh.rotation_origin == "functional"
+    assert (shank.rotation, shank.rotation_origin) == (None, "unknown")
+    assert done.attrs["quality"] == ["worn", "rotation_unknown:shank_r"]
+    (told,) = (step for step in done.attrs["history"] if "failed" in step)
+    assert (told["step"], told["sensor"]) == ("calibrate", "shank_r") and "is not still" in told["failed"]
+    assert "quality" not in align(recorded(imu, None, calibrations={"thigh_r": good})).attrs
+    with pytest.raises(DataError) as caught:
+        align(recorded(imu, None, calibrations={"shank_r": bad, "thigh_r": replace(bad, required=True)}))
+    assert len(caught.value.problems) == 1 and "thigh_r" in caught.value.problems[0]
+
+
 # --- real recordings, read here in the plainest way -------------------------------------------------------------------
 
 GYR = ["Gyr_X", "Gyr_Y", "Gyr_Z"]

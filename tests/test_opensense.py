@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from kinbench_adapters._opensense.mounts import MOUNTS
 from kinbench_adapters.opensense import OpenSenseAdapter
 from scipy.spatial.transform import Rotation
 
+from kinbench.alignment import align
 from kinbench.contracts import Adapter
 from kinbench.errors import DataError, UsageError
 from kinbench.schema import SEGMENT_ALIASES
@@ -277,6 +279,46 @@ def test_a_bad_recording_fails_alone(tmp_path):
     assert good.load().imu is not None
     with pytest.raises(DataError, match="cannot be parsed"):
         broken.load()
+
+
+def test_a_trial_without_its_mapping_fails_alone_and_says_where_it_belongs(tmp_path):
+    write_trial(tmp_path, "Subject02")
+    bare = write_trial(tmp_path, "Subject03") / "IMU"
+    (bare / "myIMUMappings_walking.xml").unlink()
+    again = tmp_path / "Subject10/complexTasks"
+    for serial in SERIALS.values():
+        write_sensor(again / "imu data" / f"{PREFIX}_{serial}.txt")
+    good, study, released = adapter().find(tmp_path).sources
+    assert good.load().reference is not None
+    assert [str(s.key) for s in (study, released)] == [
+        "opensense/Subject03/1/walking", "opensense/Subject10/1/complexTasks",
+    ]  # fmt: skip
+    for source, folder in ((study, bare), (released, again)):
+        assert len(source.files) == len(SERIALS)
+        with pytest.raises(DataError, match=r"myIMUMappings\*\.xml.*8 exports") as caught:
+            pickle.loads(pickle.dumps(source)).load()
+        assert caught.value.where == str(folder)
+
+
+def test_exports_that_a_mapping_does_not_use_are_no_trial_of_their_own(tmp_path):
+    folder = write_trial(tmp_path)
+    write_sensor(folder / f"IMU/xsens/UpperExtremity/{PREFIX}_00B42999.txt")
+    write_sensor(folder / f"imu data/{PREFIX}_00B42999.txt")
+    assert [str(source.key) for source in adapter().find(tmp_path).sources] == ["opensense/Subject07/1/walking"]
+
+
+def test_a_person_who_does_not_stand_still_loses_rotations_and_not_the_recording(tmp_path):
+    write_trial(tmp_path, n=400)
+    path = tmp_path / f"Subject07/walking/IMU/xsens/LowerExtremity/{PREFIX}_{SERIALS['femur_r_imu']}.txt"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line.replace("0.500000", f"{i % 9}.0", 1) for i, line in enumerate(lines)))
+    recording = loaded(tmp_path)
+    assert not any(request.required for request in recording.declared.calibrations.values())
+    found = align(replace(recording, reference=None, declared=replace(recording.declared, sync=None)))
+    failed = {step["sensor"]: step["failed"] for step in found.attrs["history"] if "failed" in step}
+    assert "is not still" in failed["femur_r_imu"]
+    assert "rotation_unknown:femur_r_imu" in found.attrs["quality"]
+    assert str(found.imu.sel(sensor="femur_r_imu")["rotation_origin"].values) == "unknown"
 
 
 def test_faults_of_several_sensors_are_told_at_once(tmp_path):

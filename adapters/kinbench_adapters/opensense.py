@@ -53,6 +53,8 @@ class OpenSenseAdapter:
     def find(self, raw: Path) -> RawDataset:
         """Return the trials below ``raw``, in natural order; opens the mapping XMLs and no signals.
 
+        A trial whose mapping XML is missing is a source as well, one that fails alone with the reason.
+
         Raises ``UsageError`` when the folder is absent or its ``SIMULATED.json`` is wrong, ``DataError`` when it
         holds no trial of a known layout or two trials would have one name.
         """
@@ -60,8 +62,10 @@ class OpenSenseAdapter:
             raise UsageError(f"Expected a folder with OpenSense recordings, found none at '{raw}'; check the path.")
         raw = raw.resolve()
         card = _card(raw, self.card)
-        trials = find_trials(raw, card.name)
-        return RawDataset(card, tuple(Source(t.key, t.paths, partial(load, t, card, self.version)) for t in trials))
+        trials, unmapped = find_trials(raw, card.name)
+        sources = [Source(trial.key, trial.paths, partial(load, trial, card, self.version)) for trial in trials]
+        sources += [Source(trial.key, trial.paths, trial.refuse) for trial in unmapped]
+        return RawDataset(card, tuple(sorted(sources, key=lambda source: source.key)))
 
 
 def _card(raw: Path, study: DatasetCard) -> DatasetCard:

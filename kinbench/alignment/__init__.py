@@ -5,6 +5,7 @@ Each estimate says how well it is known; none is applied silently, and one that 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -33,7 +34,10 @@ def align(recording: Recording) -> Recording:
 
     Zero is the first imu sample, or the first of the reference where there is no imu. ``declared`` becomes None.
 
-    Raises ``DataError`` where a lag to be estimated is not known with confidence, or a calibration fails, and
+    A calibration that fails and is not required leaves that sensor's rotation unknown: ``history`` gains the reason,
+    ``attrs["quality"]`` the flag ``rotation_unknown:<sensor>``.
+
+    Raises ``DataError`` where a lag to be estimated is not known with confidence, or a required calibration fails, and
     ``UsageError`` for a request that makes no sense.
     """
     done = _calibrated(recording)
@@ -48,12 +52,13 @@ def _calibrated(recording: Recording) -> Recording:
     if recording.imu is None:
         raise UsageError(f"{recording.key}: calibrate asks for sensors, and the recording has none")
     found = {}
-    problems: list[str] = []
+    failed: dict[str, DataError] = {}
     for sensor, request in requests.items():
         try:
             found[sensor] = calibrate(recording.imu, sensor, request)
         except DataError as error:
-            problems += error.problems
+            failed[sensor] = error
+    problems = [text for sensor, error in failed.items() if requests[sensor].required for text in error.problems]
     if problems:
         raise DataError(problems, where=recording.key)
     done = replace(
@@ -62,7 +67,15 @@ def _calibrated(recording: Recording) -> Recording:
     )
     for _, how in found.values():
         done = done.with_step("calibrate", **how)
-    return done
+    return _left_unknown(done, failed)
+
+
+def _left_unknown(recording: Recording, failed: Mapping[str, DataError]) -> Recording:
+    """Return the recording with the reason, and a flag, for each sensor whose rotation could not be found."""
+    for sensor, error in failed.items():
+        recording = recording.with_step("calibrate", sensor=sensor, failed="; ".join(error.problems))
+    flags = [f"rotation_unknown:{sensor}" for sensor in failed]
+    return recording.with_attrs(quality=[*recording.attrs.get("quality", ()), *flags]) if flags else recording
 
 
 def _synchronised(recording: Recording) -> Recording:

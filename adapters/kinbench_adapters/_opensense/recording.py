@@ -141,7 +141,8 @@ def _imu(
             name in joined.arrays and np.isfinite(joined.arrays[name][:, index]).any() for name in ("acc", "gyr")
         )
         if turned and mount.hint is not None:
-            calibrations[frame] = Calibration(STILL_S, MOVING_S, mount.hint, "right")
+            # Nobody can tell this adapter another still span: a person who moves there loses a rotation, not the trial.
+            calibrations[frame] = Calibration(STILL_S, MOVING_S, mount.hint, "right", required=False)
         nominal = np.array(mount.nominal) if turned and mount.nominal is not None else None
         placements.append(
             Placement(

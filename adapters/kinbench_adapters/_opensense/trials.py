@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kinbench.errors import DataError
-from kinbench.recording import Key
+from kinbench.recording import Key, Recording
 from kinbench_adapters._formats.imu_mapping import ImuMapping, read_mapping
 from kinbench_adapters._opensense.mounts import segment_of
 
@@ -53,16 +53,81 @@ class Trial:
         return path.relative_to(self.raw).as_posix() if path.is_relative_to(self.raw) else path.name
 
 
-def find_trials(raw: Path, dataset: str) -> list[Trial]:
-    """Return the trials below ``raw`` in natural order.
+@dataclass(frozen=True)
+class Unmapped:
+    """A trial whose exports are there (``paths``), and no sensor mapping in ``folder`` to say what they are of."""
 
-    Raises ``DataError`` when there is none, or two would have one name.
+    key: Key
+    folder: Path
+    paths: tuple[Path, ...]
+
+    def refuse(self) -> Recording:
+        """Raise the ``DataError`` that says what is missing, and where it is expected."""
+        raise DataError(
+            f"Expected a sensor mapping (myIMUMappings*.xml) for {len(self.paths)} exports such as "
+            f"'{self.paths[0].name}', found none; put it into this folder, or write a manifest and convert them with "
+            "the lab adapter.",
+            where=self.folder,
+        )
+
+
+def find_trials(raw: Path, dataset: str) -> tuple[list[Trial], list[Unmapped]]:
+    """Return the trials below ``raw``, and those that lack their mapping, each in natural order.
+
+    Raises ``DataError`` when there is none of either, or two would have one name.
     """
     trials = sorted(_trials(raw, dataset), key=lambda trial: trial.key)
-    if not trials:
-        raise DataError(f"Found no sensor mapping (myIMUMappings*.xml) below this folder; {LAYOUTS}", where=raw)
     _refuse_twins(trials)
-    return trials
+    unmapped = _unmapped(raw, dataset, trials)
+    if not trials and not unmapped:
+        raise DataError(f"Found no sensor mapping (myIMUMappings*.xml) below this folder; {LAYOUTS}", where=raw)
+    return trials, unmapped
+
+
+def _unmapped(raw: Path, dataset: str, trials: Sequence[Trial]) -> list[Unmapped]:
+    """Return the folders with exports that no mapping claims; copies of one trial count once."""
+    homes = {trial.xml.parent for trial in trials}
+    claimed = {trial.text_folder for trial in trials}
+    known = {trial.key for trial in trials}
+    found: dict[Key, Unmapped] = {}
+    for folder, paths in _export_folders(raw).items():
+        home = _home(folder)
+        if home in homes or folder in claimed or not home.is_relative_to(raw):
+            continue
+        key = _unmapped_key(raw, dataset, home, paths[0])
+        if key not in known:
+            found.setdefault(key, Unmapped(key, home, paths))
+    return sorted(found.values(), key=lambda trial: trial.key)
+
+
+def _export_folders(raw: Path) -> dict[Path, tuple[Path, ...]]:
+    found: dict[Path, tuple[Path, ...]] = {}
+    for path in sorted(raw.rglob("MT_*.txt")):
+        found[path.parent] = (*found.get(path.parent, ()), path)
+    return found
+
+
+def _home(folder: Path) -> Path:
+    """Return the folder whose mapping would be that of the exports in ``folder``: its IMU folder, if it has one."""
+    for place in (folder, *folder.parents):
+        if place.name.lower() == "imu":
+            return place
+        if _SUBJECT.fullmatch(place.name):
+            break
+    for name in _TEXT_FOLDERS[:-1]:
+        parts = name.split("/")
+        if [part.lower() for part in folder.parts[-len(parts) :]] == parts:
+            return folder.parents[len(parts) - 1]
+    return folder
+
+
+def _unmapped_key(raw: Path, dataset: str, home: Path, export: Path) -> Key:
+    in_study = home.name.lower() == "imu"
+    subject = _subject(raw, home)
+    trial = (home.parent if in_study else home).name
+    if not in_study and subject is None:
+        trial = export.stem.rpartition("_")[0]
+    return Key(dataset, _identifier(subject or home.name), "1", _identifier(trial))
 
 
 def _trials(raw: Path, dataset: str) -> Iterator[Trial]:
