@@ -7,9 +7,10 @@ Names of plugins and stores become objects here; nothing is computed. Paths: sto
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, is_dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, is_dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -18,15 +19,15 @@ from kinbench import conversion, plugins, results, runner, store, verification
 from kinbench import leaderboards as boards
 from kinbench.contracts import BenchmarkProtocol, Demo
 from kinbench.conversion import Conversion, Progress, ignore
-from kinbench.errors import KinbenchError, UsageError, suggest
+from kinbench.errors import KinbenchError, StoreError, UsageError, suggest
 from kinbench.leaderboards import Board
 from kinbench.results import Result
-from kinbench.runner import Finished, Plan
+from kinbench.runner import Finished, Plan, Skipped
 from kinbench.store import Store
 from kinbench.tasks import Task
 from kinbench.verification import Report
 
-Names = Iterable[str] | None
+Names = str | Iterable[str] | None
 Folder = str | Path | None
 
 
@@ -95,7 +96,7 @@ def plan(
     tasks: Names = None,
     datasets: Names = None,
     models: Names = None,
-    seeds: Sequence[int] | None = None,
+    seeds: int | Iterable[int] | None = None,
     data: Folder = None,
     results: Folder = None,
     on_progress: Progress = ignore,
@@ -105,21 +106,23 @@ def plan(
     Raises ``UsageError`` for an unknown name, ``NotApplicable`` when a task asked for by name fits no dataset.
     """
     known = _stores(data)
-    chosen = list(datasets) if datasets is not None else list(known)
+    chosen = _listed(datasets) or list(known)
     if not chosen:
         raise UsageError(f"There are no datasets in {data_folder(data)}; make one with 'kinbench convert'.")
     folder = results_folder(results)
-    return runner.plan(
+    selected, broken = (_listed(models) or [], ()) if models is not None else _all_models()
+    planned = runner.plan(
         [open(name, data=data) for name in chosen],
         _load_all("protocols", protocols),
         _load_all("tasks", tasks),
-        list(models) if models is not None else list(plugins.find("models")),
-        seeds=tuple(seeds) if seeds else runner.SEEDS,
+        selected,
+        seeds=_seeds(seeds),
         results=folder,
         cache=data_folder(data) / ".cache",
         named=tasks is not None,
         on_progress=on_progress,
     )
+    return replace(planned, skipped=(*planned.skipped, *broken))
 
 
 def execute(
@@ -148,18 +151,18 @@ def rescore(*, data: Folder = None, results: Folder = None, on_progress: Progres
     """
     folder, found = results_folder(results), [result for result in _read(results) if result.done]
     rows = []
-    for done, result in enumerate(found):
-        on_progress(done, len(found), result.label)
-        rows.append({"key": result.key, "cell": result.label, **_again(result, folder, data)})
+    # The windows are cut anew, so that nothing a run left behind vouches for itself.
+    with TemporaryDirectory() as fresh:
+        for done, result in enumerate(found):
+            on_progress(done, len(found), result.label)
+            rows.append({"key": result.key, "cell": result.label, **_again(result, folder, data, Path(fresh))})
     on_progress(len(found), len(found), "")
     return pd.DataFrame(rows, columns=["key", "cell", "equal", "reason"])
 
 
-def _again(result: Result, folder: Path, data: Folder) -> dict[str, Any]:
+def _again(result: Result, folder: Path, data: Folder, cache: Path) -> dict[str, Any]:
     try:
-        scores = runner.rescore(
-            result, open(result.fold.test_dataset, data=data), results=folder, cache=data_folder(data) / ".cache"
-        )
+        scores = runner.rescore(result, open(result.fold.test_dataset, data=data), results=folder, cache=cache)
     except KinbenchError as error:
         return {"equal": False, "reason": str(error)}
     equal = scores == result.scores
@@ -185,12 +188,34 @@ def _read(folder: Folder) -> list[Result]:
 
 
 def _listed(names: Names) -> list[str] | None:
-    return None if names is None else list(names)
+    """Return the names as a list; one name may stand alone."""
+    if names is None:
+        return None
+    return [names] if isinstance(names, str) else list(names)
+
+
+def _seeds(seeds: int | Iterable[int] | None) -> tuple[int, ...]:
+    chosen = runner.SEEDS if seeds is None else (seeds,) if isinstance(seeds, int) else tuple(seeds)
+    wrong = [seed for seed in chosen if not isinstance(seed, int) or not 0 <= seed < 2**32]
+    if wrong or not chosen:
+        raise UsageError(f"Expected seeds as whole numbers from 0 to 4294967295, got {wrong or 'none'}.")
+    return chosen
+
+
+def _all_models() -> tuple[list[str], tuple[Skipped, ...]]:
+    """Return every registered model that can be made, and why not: a broken one disturbs nobody else's."""
+    found, broken = [], []
+    for name in plugins.find("models"):
+        try:
+            plugins.create("models", name)
+            found.append(name)
+        except KinbenchError as error:
+            broken.append(Skipped("", "", str(error), model=name))
+    return found, tuple(broken)
 
 
 def _load_all(kind: plugins.Kind, names: Names) -> dict[str, Any]:
-    chosen = list(names) if names is not None else list(plugins.find(kind))
-    return {name: plugins.get(kind, name).load() for name in chosen}
+    return {name: plugins.get(kind, name).load() for name in _listed(names) or plugins.find(kind)}
 
 
 # --- the demo --------------------------------------------------------------------------------------------------------
@@ -250,20 +275,23 @@ def listing(kind: str | None = None, *, data: Folder = None) -> dict[str, list[d
 
 
 def _dataset_rows(data: Folder) -> list[dict[str, Any]]:
-    rows = []
-    for name, path in _stores(data).items():
+    return [{"name": name, **_dataset_facts(path), "path": str(path)} for name, path in _stores(data).items()]
+
+
+def _dataset_facts(path: Path) -> dict[str, Any]:
+    """Return a store's size at a glance; a damaged one is listed as such, and hides no other."""
+    try:
         entries = store.open(path).entries()
-        rows.append(
-            {
-                "name": name,
-                "persons": len({entry.person for entry in entries}),
-                "recordings": len(entries),
-                "minutes": round(sum(entry.duration_s for entry in entries) / 60, 1),
-                "simulation": "yes" if any(entry.simulation for entry in entries) else "no",
-                "path": str(path),
-            }
-        )
-    return rows
+    except StoreError:
+        unknown = dict.fromkeys(("persons", "recordings", "minutes", "simulation"))
+        return {**unknown, "state": "damaged: see 'kinbench validate'"}
+    return {
+        "persons": len({entry.person for entry in entries}),
+        "recordings": len(entries),
+        "minutes": round(sum(entry.duration_s for entry in entries) / 60, 1),
+        "simulation": "yes" if any(entry.simulation for entry in entries) else "no",
+        "state": "ok",
+    }
 
 
 def _plugin_rows(kind: str) -> list[dict[str, Any]]:
@@ -314,11 +342,12 @@ def _dataset_info(name: str, data: Folder) -> dict[str, Any]:
 def _plugin_info(plugin: plugins.Plugin) -> dict[str, Any]:
     loaded = plugin.load()
     card = getattr(loaded, "card", loaded)
-    described = {"kind": plugin.kind.removesuffix("s"), "name": plugin.name}
+    described: dict[str, Any] = {"kind": plugin.kind.removesuffix("s"), "name": plugin.name}
     described |= {"from": f"{plugin.distribution} {plugin.version}"}
     if isinstance(loaded, Task):
         described |= asdict(loaded) | {"channels_in": len(loaded.channel_names)}
     elif is_dataclass(card) and not isinstance(card, type):
+        described["settings"] = plugins.settings_of(loaded) if callable(loaded) else None
         described |= {key: value for key, value in asdict(card).items() if key != "name"}
     elif isinstance(loaded, BenchmarkProtocol):
         described |= asdict(loaded.card)

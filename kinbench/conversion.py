@@ -6,9 +6,10 @@ One that cannot be read or believed fails alone; the others convert, and the out
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import pandas as pd
 
@@ -19,6 +20,8 @@ from kinbench.recording import Key, Recording
 from kinbench.schema import IDENTIFIER
 
 Progress = Callable[[int, int, str], None]
+_IDENTITY = ("title", "version", "licence", "redistributable", "citation", "simulation")
+"""What must agree before recordings are added to a store: two datasets under one name would pass as one."""
 
 
 def ignore(done: int, total: int, label: str) -> None:
@@ -52,6 +55,8 @@ class Conversion:
     path: Path
     card: DatasetCard
     outcomes: tuple[Outcome, ...]
+    left_over: tuple[Key, ...] = ()
+    """Recordings of earlier conversions that stay in the store and are not among these raw files."""
 
     @property
     def failed(self) -> tuple[Outcome, ...]:
@@ -68,6 +73,7 @@ class Conversion:
         return {
             "store": str(self.path),
             "dataset": self.card.name,
+            "left_over": [str(key) for key in self.left_over],
             "recordings": [{**asdict(outcome), "key": str(outcome.key)} for outcome in self.outcomes],
         }
 
@@ -80,7 +86,8 @@ def convert(
 ) -> Conversion:
     """Convert all that ``adapter`` finds below ``raw`` into ``folder/<dataset>.zarr`` and say what became of each.
 
-    Recordings are added to a store that is already there, or replace those of the same key. ``name`` overrides the
+    Recordings are added to a store of the same dataset that is already there, or replace those of the same key; one
+    that fails now takes what was made of it before out of the store. ``name`` overrides the
     dataset's name. Nothing is left behind when no recording converts. Raises ``UsageError`` for a folder or manifest
     that cannot be taken, ``DataError`` for a folder that holds nothing the adapter knows.
     """
@@ -88,24 +95,64 @@ def convert(
     if not found.sources:
         raise DataError("expected recordings, found none that this adapter knows; see 'kinbench info'", where=raw)
     path = folder / f"{found.card.name}.zarr"
-    # The store comes into being with its first good recording, so that a folder of bad ones leaves no empty store.
-    writer: store.Writer | None = None
+    before = _keys_before(path, found.card)
     outcomes = []
-    try:
+    with _Target(path, found.card, before) as target:
         for done, source in enumerate(found.sources):
             on_progress(done, len(found.sources), str(source.key))
             try:
                 recording = prepare(source)
-                if writer is None:
-                    writer = store.create(path, dataset=found.card.name, card=asdict(found.card)).__enter__()
-                outcomes.append(_converted(recording, writer.write(recording)))
+                outcomes.append(_converted(recording, target.write(recording)))
             except DataError as error:
-                outcomes.append(Outcome(source.key, "failed", reason=str(error)))
+                outcomes.append(Outcome(source.key, "failed", reason=str(error) + target.drop(source.key)))
         on_progress(len(found.sources), len(found.sources), "")
-    finally:
-        if writer is not None:
-            writer.__exit__(None, None, None)
-    return Conversion(path, found.card, tuple(outcomes))
+    return Conversion(path, found.card, tuple(outcomes), tuple(sorted(before - {s.key for s in found.sources})))
+
+
+def _keys_before(path: Path, card: DatasetCard) -> set[Key]:
+    """Return what the store holds already; raises ``UsageError`` where that is of another dataset."""
+    if not path.exists():
+        return set()
+    there = store.open(path)
+    other = [name for name in _IDENTITY if there.card.get(name) != getattr(card, name)]
+    if other:
+        told = ", ".join(f"{name} {there.card.get(name)!r} and not {getattr(card, name)!r}" for name in other)
+        raise UsageError(
+            f"{path} holds another dataset ({told}); give this one another name (--name), or remove that store."
+        )
+    return set(there.keys())
+
+
+class _Target:
+    """The store to be. It is opened by the first good recording, so that a folder of bad ones leaves no empty store."""
+
+    def __init__(self, path: Path, card: DatasetCard, before: set[Key]) -> None:
+        self._path, self._card, self._before = path, card, before
+        self._open = ExitStack()
+        self._writer: store.Writer | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._open.close()
+
+    def write(self, recording: Recording) -> str:
+        """Write one recording and return its digest."""
+        return self._writing().write(recording)
+
+    def drop(self, key: Key) -> str:
+        """Take out what an earlier conversion made of a recording that is bad now; returns what to say of it."""
+        if key not in self._before:
+            return ""
+        self._writing().remove(key)
+        return " (what an earlier conversion made of it has left the store)"
+
+    def _writing(self) -> store.Writer:
+        if self._writer is None:
+            writer = store.create(self._path, dataset=self._card.name, card=asdict(self._card))
+            self._writer = self._open.enter_context(writer)
+        return self._writer
 
 
 def prepare(source: Source) -> Recording:

@@ -233,7 +233,14 @@ METRICS: Mapping[str, Metric] = {
     metric.name: metric
     for metric in (
         Metric("rmse", 1, "deg", "lower", "root-mean-square error", _rmse),
-        Metric("centred_rmse", 1, "deg", "lower", "RMSE after each side's own mean is removed", _centred_rmse),
+        Metric(
+            "centred_rmse",
+            1,
+            "deg",
+            "lower",
+            "RMSE without the means of prediction and reference, leg by leg",
+            _centred_rmse,
+        ),
         Metric("mae", 1, "deg", "lower", "mean absolute error", _mae),
         Metric("offset", 1, "deg", "zero", "mean error (prediction minus reference)", _offset),
         Metric("nrmse", 1, "%", "lower", "RMSE over the reference's range in the test samples", _nrmse),

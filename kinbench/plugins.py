@@ -5,8 +5,9 @@ Ours and a stranger's come through the same doors. A name that two distributions
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
+from inspect import signature
 from typing import Any, Literal
 
 from kinbench.errors import KinbenchError, UsageError, suggest
@@ -25,12 +26,23 @@ class Plugin:
     distribution: str
     version: str
     entry: EntryPoint
+    rivals: tuple[str, ...] = ()
+    """Other distributions that claim the name: then nobody gets it."""
 
     def load(self) -> Any:
-        """Import the object. Raises ``KinbenchError`` naming the distribution when its code fails to import."""
+        """Import the object.
+
+        Raises ``UsageError`` when another distribution claims the same name, ``KinbenchError`` naming the distribution
+        when its code fails to import.
+        """
+        if self.rivals:
+            raise UsageError(
+                f"{_singular(self.kind)} '{self.name}' is registered by both {self.distribution} and "
+                f"{' and '.join(self.rivals)}; uninstall all but one."
+            )
         try:
             return self.entry.load()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise KinbenchError(
                 f"{_singular(self.kind)} '{self.name}' of {self.distribution} {self.version} cannot be loaded from "
                 f"'{self.entry.value}': {type(error).__name__}: {error}; mend or uninstall that package."
@@ -38,10 +50,7 @@ class Plugin:
 
 
 def find(kind: Kind) -> dict[str, Plugin]:
-    """Return every registered plugin of one kind by name, without importing any.
-
-    Raises ``UsageError`` when two distributions claim one name.
-    """
+    """Return every registered plugin of one kind by name, without importing any."""
     found: dict[str, Plugin] = {}
     for entry in sorted(entry_points(group=f"kinbench.{kind}"), key=lambda entry: entry.name):
         distribution = entry.dist
@@ -51,11 +60,8 @@ def find(kind: Kind) -> dict[str, Plugin]:
             entry,
         )  # fmt: skip
         other = found.get(entry.name)
-        if other is not None and other.distribution != plugin.distribution:
-            raise UsageError(
-                f"{_singular(kind)} '{entry.name}' is registered by both {other.distribution} and "
-                f"{plugin.distribution}; uninstall one of them."
-            )
+        if other is not None and plugin.distribution not in (other.distribution, *other.rivals):
+            plugin = replace(other, rivals=(*other.rivals, plugin.distribution))
         found[entry.name] = plugin
     return found
 
@@ -79,10 +85,27 @@ def create(kind: Kind, selector: str) -> Any:
     except ValueError as error:
         raise UsageError(f"{_singular(kind)}: {error}.") from error
     factory = get(kind, name).load()
+    known = settings_of(factory)
+    strange = [key for key in settings if known is not None and key not in known]
+    if strange:
+        raise UsageError(
+            f"{_singular(kind)} '{name}' has no setting {', '.join(strange)}.{suggest(strange[0], list(known or ()))}"
+        )
     try:
         return factory(**settings)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise UsageError(f"{_singular(kind)} '{name}' does not take these settings: {error}.") from error
+
+
+def settings_of(factory: Any) -> dict[str, Any] | None:
+    """Return a factory's settings and their defaults, None where it takes any keyword or does not tell."""
+    try:
+        parameters = signature(factory).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return None
+    return {p.name: None if p.default is p.empty else p.default for p in parameters if p.kind is not p.VAR_POSITIONAL}
 
 
 def _singular(kind: Kind) -> str:

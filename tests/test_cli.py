@@ -87,6 +87,8 @@ def test_the_python_doors_are_those_of_the_command_line():
         (("info", "knee-pear"), 2, ("Did you mean 'knee-pair'?",)),
         (("run", "--limit", "0"), 2, ("--limit",)),
         (("rum",), 2, ("rum",)),
+        (("leaderboard", "--results", "/proc/version"), 2, ("no results folder",)),
+        (("run", "--seed", "-1", "--data", "/proc"), 2, ()),
     ],
 )
 def test_bad_input_is_one_sentence_and_an_exit_code(call, tmp_path, arguments, code, words):

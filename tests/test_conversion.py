@@ -136,3 +136,34 @@ def test_converting_again_replaces_and_adds(tmp_path):
     second = convert(Toy(declared("one"), declared("two")), tmp_path, data)
     assert first.outcomes[0].digest == second.outcomes[0].digest
     assert [key.trial for key in store.open(second.path)] == ["one", "two"]
+
+
+def test_another_dataset_is_not_mixed_in_under_the_same_name(tmp_path):
+    data = tmp_path / "data"
+    convert(Toy(declared("one")), tmp_path, data)
+
+    class Other(Toy):
+        def find(self, raw):
+            return replace(super().find(raw), card=replace(CARD, title="Simulated", simulation=True))
+
+    with pytest.raises(UsageError, match=r"holds another dataset.*title 'A lab' and not 'Simulated'.*--name"):
+        convert(Other(declared("two")), tmp_path, data)
+    kept = store.open(data / "lab.zarr")
+    assert [key.trial for key in kept] == ["one"]
+    assert kept.card["simulation"] is False
+
+
+def test_what_is_not_among_the_files_any_more_is_named(tmp_path):
+    data = tmp_path / "data"
+    convert(Toy(declared("one"), declared("two")), tmp_path, data)
+    done = convert(Toy(declared("two")), tmp_path, data)
+    assert [key.trial for key in done.left_over] == ["one"]
+    assert done.to_json()["left_over"] == ["lab/S1/1/one"]
+
+
+def test_one_that_is_bad_now_takes_its_earlier_version_along(tmp_path):
+    data = tmp_path / "data"
+    convert(Toy(declared("bad0"), declared("two")), tmp_path, data)
+    done = convert(Toy(DataError("cut short"), declared("two")), tmp_path, data)
+    assert "has left the store" in done.failed[0].reason
+    assert [key.trial for key in store.open(done.path)] == ["two"]

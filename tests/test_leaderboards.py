@@ -172,8 +172,11 @@ def test_names_select():
     ]  # fmt: skip
     assert [t.title for t in board(everything)] == ["ug · knee · barn", "ug · knee · lab", "ui · knee · lab"]
     assert [t.protocol for t in board(everything, protocols="ui")] == ["ui"]
-    assert [t.dataset for t in board(everything, datasets=["barn", "shed"])] == ["barn"]
-    assert not board(everything, tasks="hip").tables
+    assert [t.dataset for t in board(everything, datasets=["barn"])] == ["barn"]
+    with pytest.raises(UsageError, match=r"no results of the dataset 'bran'. Did you mean 'barn'"):
+        board(everything, datasets=["barn", "bran"])
+    with pytest.raises(UsageError, match="no results of the task 'hip'"):
+        board(everything, tasks="hip")
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -12,7 +12,9 @@ MODEL = """
 class Card: name = "stranger"
 class Stranger:
     card = Card()
-    def __init__(self, hidden=8): self.hidden = hidden
+    def __init__(self, hidden=8):
+        if not isinstance(hidden, int): raise ValueError("hidden must be a number")
+        self.hidden = hidden
 """
 
 
@@ -28,15 +30,18 @@ def test_an_installed_distribution_is_found_without_being_imported(install, kind
 def test_a_selector_hands_settings_to_the_factory(install):
     install("strangers-lab", [("kinbench.models", "my-own = strangers_code:Stranger")], {"strangers_code": MODEL})
     assert plugins.create("models", "my-own[hidden=64]").hidden == 64
-    with pytest.raises(UsageError, match=r"'my-own' does not take these settings.*'depth'"):
-        plugins.create("models", "my-own[depth=2]")
+    with pytest.raises(UsageError, match=r"'my-own' has no setting hiden. Did you mean 'hidden'\?"):
+        plugins.create("models", "my-own[hiden=2]")
+    with pytest.raises(UsageError, match="'my-own' does not take these settings: hidden must be a number"):
+        plugins.create("models", "my-own[hidden=many]")
 
 
 def test_a_name_claimed_twice_names_both_distributions(install):
     install("first-lab", [("kinbench.models", "same = strangers_code:Stranger")], {"strangers_code": MODEL})
     install("second-lab", [("kinbench.models", "same = strangers_code:Stranger")], {})
     with pytest.raises(UsageError, match="both first-lab and second-lab"):
-        plugins.find("models")
+        plugins.create("models", "same")
+    assert "ridge" in plugins.find("models"), "the others are not disturbed"
 
 
 def test_an_unknown_name_suggests_the_closest():

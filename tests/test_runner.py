@@ -107,7 +107,7 @@ def test_the_refusal_of_a_named_task_names_the_variant_that_fits(space, install)
 @pytest.mark.parametrize(
     ("models", "words"),
     [
-        (["toy-meen"], "Did you mean 'toy-mean'"), (["toy-line[rigde=1]"], "does not take these settings"),
+        (["toy-meen"], "Did you mean 'toy-mean'"), (["toy-line[rigde=1]"], "has no setting rigde"),
         (["toy-line[ridge=nan]"], "finite numbers"),
         (["toy-line[ridge=1,slow_s=0]", "toy-line[slow_s=0,ridge=1]"], "more than once"),
     ],
@@ -413,3 +413,49 @@ def _settle(folder):
     before = None
     while before != (before := {path.name for path in folder.glob("*")}):
         time.sleep(0.3)
+
+
+RUDE = """
+import sys
+from toy_models import Mean
+
+class Printer(Mean):
+    def fit(self, train, valid, *, seed):
+        print("HELLO STDOUT")
+        super().fit(train, valid, seed=seed)
+
+class Leaver(Mean):
+    def fit(self, train, valid, *, seed):
+        sys.exit(0)
+
+class Nameless:
+    def fit(self, train, valid, *, seed): pass
+"""
+RUDE_DOORS = [
+    ("kinbench.models", "printer = rude_models:Printer"), ("kinbench.models", "leaver = rude_models:Leaver"),
+    ("kinbench.models", "nameless = rude_models:Nameless"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_a_model_prints_is_no_part_of_the_answer(space, lab, install, capfd, workers):
+    install("rude", RUDE_DOORS, {"rude_models": RUDE})
+    done = run(planned(space, lab, [UG], ["printer"]), workers=workers)
+    shown = capfd.readouterr()
+    assert not done.failed
+    assert "HELLO STDOUT" not in shown.out
+    assert "HELLO STDOUT" in shown.err
+
+
+def test_a_model_that_leaves_the_interpreter_fails_its_cells_only(space, lab, install):
+    install("rude", RUDE_DOORS, {"rude_models": RUDE})
+    done = run(planned(space, lab, [UG], ["leaver", "toy-mean"]))
+    assert {result.model.name for result in done.failed} == {"leaver"}
+    assert all("SystemExit" in result.failure.sentence for result in done.failed)
+    assert len(done.made) == 6
+
+
+def test_a_model_without_a_card_is_told_what_it_lacks(space, lab, install):
+    install("rude", RUDE_DOORS, {"rude_models": RUDE})
+    with pytest.raises(KinbenchError, match=r"'nameless' of rude 1\.0 lacks card, predict"):
+        planned(space, lab, [UG], ["nameless"])

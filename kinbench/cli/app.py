@@ -49,6 +49,8 @@ def main() -> None:
         # The reader of a pipe (head, less) has gone; pointing stdout at nothing keeps the interpreter's exit silent.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except (FileExistsError, FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
+        sys.exit(_tell(f"cannot use '{error.filename}': {error.strerror}; name another folder or file.", 2))
     except Exception as error:
         if os.environ.get("KINBENCH_TRACEBACK"):
             raise
@@ -104,6 +106,8 @@ def convert(
     else:
         for outcome in conversion.failed:
             display.say(f"failed  {outcome.key}: {outcome.reason}")
+        if conversion.left_over:
+            display.say(f"not among these files, but still in the store: {', '.join(map(str, conversion.left_over))}")
         done = len(conversion.outcomes) - len(conversion.failed)
         where = f" into {conversion.path}" if done else "; nothing was written"
         display.show(f"{done} of {len(conversion.outcomes)} recordings converted{where}")
@@ -180,7 +184,7 @@ def leaderboard(
     protocol: Annotated[Names, typer.Option("--protocol", "-p", metavar="NAME", help="Protocol; repeatable.")] = None,
     task: Annotated[Names, typer.Option("--task", "-t", metavar="NAME", help="Task; repeatable.")] = None,
     dataset: Annotated[Names, typer.Option("--dataset", "-d", metavar="NAME", help="Dataset; repeatable.")] = None,
-    metric: Annotated[str, typer.Option("--metric", metavar="NAME", help="Metric that ranks.")] = "rmse",
+    metric: Annotated[str, typer.Option("--metric", metavar="NAME", help="First column; ranks go by RMSE.")] = "rmse",
     write: Annotated[
         Path | None, typer.Option("--write", metavar="DIR", help="Also write the tables into this folder.")
     ] = None,
@@ -241,7 +245,7 @@ def _show_board(board: Any, json: bool) -> None:
     if json:
         display.show_json(board.to_json())
     elif not board.tables:
-        raise UsageError("There are no results that match; run 'kinbench run' first or loosen the selection.")
+        raise UsageError("There are no results to show (limited ones never are); make some with 'kinbench run'.")
     else:
         display.show(board.text())
 

@@ -16,7 +16,16 @@ from kinbench.files import publish
 from kinbench.leaderboards.captions import caption
 from kinbench.leaderboards.grids import Grid, Ranking, grid_of, rank, summarise
 from kinbench.leaderboards.overview import overview
-from kinbench.leaderboards.selection import Group, Names, data_of, dataset_labels, group, model_identity, model_labels
+from kinbench.leaderboards.selection import (
+    Group,
+    Names,
+    data_of,
+    dataset_labels,
+    group,
+    model_identity,
+    model_labels,
+    refuse_strangers,
+)
 from kinbench.leaderboards.tables import SIMULATION, Table, draw, escape
 from kinbench.results import Result, View
 from kinbench.statistics import MIN_PERSONS
@@ -112,8 +121,10 @@ def board(
 
     ``protocols``, ``tasks`` and ``datasets`` take one name or several; None means all. ``metric`` comes first in the
     columns; ranks go by RMSE all the same. ``view`` is the headline or the longer test. Raises ``UsageError`` for a
-    metric that the results do not have.
+    metric, protocol, task or dataset that the results do not have.
     """
+    results = list(results)
+    refuse_strangers(results, protocols, tasks, datasets)
     groups = group(results, protocols, tasks, datasets)
     known = sorted({name for found in groups for name in found.first.metrics})
     if groups and metric not in known:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from kinbench.errors import UsageError, suggest
 from kinbench.files import digest
 from kinbench.results import DatasetPart, Result
 
@@ -44,6 +45,18 @@ def group(results: Iterable[Result], protocol: Names, task: Names, dataset: Name
             else:
                 found.failed.append(result)
     return [groups[key] for key in sorted(groups) if groups[key].every]
+
+
+def refuse_strangers(results: Sequence[Result], protocol: Names, task: Names, dataset: Names) -> None:
+    """Raise ``UsageError`` for a name of which there is no result, with the closest one of which there is."""
+    there = {
+        "protocol": (protocol, {result.protocol.name for result in results}),
+        "task": (task, {result.task.name for result in results}),
+        "dataset": (dataset, {part.name for result in results for part in result.datasets}),
+    }
+    for kind, (wanted, known) in there.items():
+        for name in sorted((_names(wanted) or set()) - known):
+            raise UsageError(f"There are no results of the {kind} '{name}'.{suggest(name, sorted(known))}")
 
 
 def _names(names: Names) -> set[str] | None:

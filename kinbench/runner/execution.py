@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -143,8 +145,9 @@ def run_job(space: Workspace, job: Job) -> list[Result]:
     answers = []
     for cell in job.cells:
         try:
-            result = _score(space, job, cell, fits)
-        except Exception as error:  # the boundary of a cell: whatever a model or a recording does, the run goes on
+            with redirect_stdout(sys.stderr):  # what a model prints is no part of our answer
+                result = _score(space, job, cell, fits)
+        except (Exception, SystemExit) as error:  # the boundary of a cell: whatever a model does, the run goes on
             result = _failed(space, cell, job.limit, _failure(error))
         results.write(job.results, result)
         answers.append(result)
@@ -224,7 +227,7 @@ def _failed(space: Workspace, cell: Cell, limit: int | None, error: Failure) -> 
     return _unscored(space, cell, limit).model_copy(update={"failure": error})
 
 
-def _failure(error: Exception) -> Failure:
+def _failure(error: BaseException) -> Failure:
     sentence = str(error) or "no reason was given"
     kind = type(error).__name__
     return Failure(kind=kind, sentence=sentence if isinstance(error, KinbenchError) else f"{kind}: {sentence}")

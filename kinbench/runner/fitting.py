@@ -39,7 +39,7 @@ class Fits:
         self._space = space
         self._folder = folder
         self._in_memory: Fitted | None = None
-        self._failure: Exception | None = None
+        self._failure: Exception | SystemExit | None = None
 
     def take(self, cell: Cell, watch: Stopwatch) -> Fitted:
         """Return a model that is as ``fit`` left it. One to be adapted is always a copy read from disk.
@@ -52,7 +52,7 @@ class Fits:
         if self._in_memory is None and not kept.is_dir():
             try:
                 self._in_memory = self._fit(cell, kept, watch)
-            except Exception as failure:
+            except (Exception, SystemExit) as failure:
                 self._failure = failure
                 raise
         if self._in_memory is None or cell.protocol.adapts:

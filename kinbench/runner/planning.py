@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from kinbench import plugins, results
-from kinbench.contracts import AdaptiveModel, BenchmarkProtocol
+from kinbench.contracts import AdaptiveModel, BenchmarkProtocol, Model
 from kinbench.engines import THREADS
-from kinbench.errors import NotApplicable, UsageError
+from kinbench.errors import KinbenchError, NotApplicable, UsageError
 from kinbench.files import digest
 from kinbench.metrics import METRICS
 from kinbench.protocol import FIT_ROLES, SEEN_ROLES, Fold, ProtocolCard, Role, fit_digest, fold_digest
@@ -140,6 +140,12 @@ def _choice(selector: str) -> ModelChoice:
     if endless:
         raise UsageError(f"The model '{selector}': expected finite numbers, got another for {', '.join(endless)}.")
     plugin = plugins.get("models", name)
+    if not isinstance(model, Model):
+        lacks = [part for part in ("card", "fit", "predict") if not hasattr(model, part)]
+        raise KinbenchError(
+            f"The model '{name}' of {plugin.distribution} {plugin.version} lacks {', '.join(lacks)}, which every model "
+            "needs; run kinbench.testing.check_model on it."
+        )
     return ModelChoice(
         selector=_written(name, settings), name=name, settings=settings, card=model.card,
         distribution=plugin.distribution, distribution_version=plugin.version, adapts=isinstance(model, AdaptiveModel),
