@@ -378,6 +378,49 @@ sync: {method: hardware}
         load(tmp_path)
 
 
+def test_columns_by_sensor_where_the_names_do_not_hold_the_sensors(tmp_path):
+    values = signals()
+    csv(tmp_path / "P.csv", ["x", "y", "z", "x", "y", "z"], values)
+    text = """
+imu:
+  files: "{subject}.csv"
+  rate_hz: 60
+  gyr: {columns: {S: [3, 4, 5], T: [2, 1, 0]}, unit: rad/s}
+  sensors: {T: {segment: thigh_r}, S: {segment: shank_r}}
+"""
+    manifest(tmp_path, HEAD + text)
+    gyr = load(tmp_path).imu["gyr"]
+    np.testing.assert_array_equal(gyr.sel(sensor="T").values, values[:, [2, 1, 0]].astype(np.float32))
+    np.testing.assert_array_equal(gyr.sel(sensor="S").values, values[:, 3:].astype(np.float32))
+    manifest(tmp_path, HEAD + text.replace("[3, 4, 5]", "[3, 4, 6]"))
+    with pytest.raises(DataError, match="no column 6"):
+        load(tmp_path)
+
+
+def test_the_real_array_of_eight_sensors_is_described_by_its_columns(shared, tmp_path):
+    names = "abcdefgh"
+    segments = ("pelvis", "thigh_r", "shank_r", "foot_r", "thigh_l", "shank_l", "foot_l", "trunk")
+    acc, gyr = (
+        ", ".join(f"{n}: {[6 * i + first + k for k in range(3)]}" for i, n in enumerate(names)) for first in (0, 3)
+    )
+    text = f"""
+root: {shared / "realtime_opensense"}
+imu:
+  files: "raw_imu_{{subject}}.npy"
+  rate_hz: 30
+  acc: {{columns: {{{acc}}}, unit: m/s2, kind: specific_force}}
+  gyr: {{columns: {{{gyr}}}, unit: rad/s}}
+  sensors: {{{", ".join(f"{n}: {{segment: {segment}}}" for n, segment in zip(names, segments, strict=True))}}}
+"""
+    manifest(tmp_path, HEAD + text)
+    imu = load(tmp_path).imu
+    raw = np.load(shared / "realtime_opensense/raw_imu_0.npy").reshape(-1, 8, 6).astype(np.float32)
+    np.testing.assert_array_equal(imu["acc"].values, raw[:, :, :3])
+    np.testing.assert_array_equal(imu["gyr"].values, raw[:, :, 3:])
+    at_rest = np.linalg.norm(np.median(imu["acc"].values[:30], axis=0), axis=1)
+    assert (abs(at_rest - 9.8) < 0.8).all(), at_rest
+
+
 def mt_text(rate_hz, rows=30):
     names = ["PacketCounter", "Acc_X", "Acc_Y", "Acc_Z", "Gyr_X", "Gyr_Y", "Gyr_Z"]
     body = "".join("\t".join([str(100 + i), *map(str, row)]) + "\n" for i, row in enumerate(signals(rows).tolist()))

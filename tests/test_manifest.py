@@ -39,6 +39,31 @@ def test_the_example_that_ships_is_the_manuals_first():
     assert EXAMPLE == SHORTEST
 
 
+@pytest.mark.parametrize(
+    ("acc", "told"),
+    [
+        ("{thigh: [ax, ay, az], shnak: [bx, by, bz]}", "acc.columns.shnak: there is no sensor 'shnak'. Did you mean"),
+        ("{thigh: [ax, ay, az]}", "acc.columns: expected columns for every sensor, found none for shank"),
+        ("{thigh: [ax, ay, az], shank: [bx, by]}", "acc.columns.shank: expected 3 columns"),
+        ("{thigh: [ax, ay, az], shank: {x: bx}}", "8: imu.acc.columns.shank: expected a list in [ ], got a mapping"),
+        ("{}", "found none for thigh, shank"),
+    ],
+)  # fmt: skip
+def test_columns_by_sensor_name_every_sensor_and_no_other(tmp_path, acc, told):
+    text = SHORTEST.replace("acc: {columns: [ax, ay, az]", f"acc: {{columns: {acc}")
+    assert any(told in line for line in refusal(tmp_path, text)), refusal(tmp_path, text)
+
+
+def test_in_one_file_no_two_sensors_have_the_same_columns(tmp_path):
+    wide = next(text for text in EXAMPLES if "array_lab" in text)
+    signal = read(tmp_path, wide).imu.signals["gyr"]
+    assert (signal.columns_of("T"), signal.columns_of("S")) == (("3", "4", "5"), ("9", "10", "11"))
+    (line,) = refusal(tmp_path, wide.replace("S: [6, 7, 8]", "S: [0, 1, 2]"))
+    assert "acc.columns.S: expected columns of its own, found those of 'T' (0, 1, 2)" in line
+    apart = wide.replace("{trial}.npy", "{trial}_{sensor}.npy").replace("S: [6, 7, 8]", "S: [0, 1, 2]")
+    assert read(tmp_path, apart).imu.signals["acc"].columns_of("S") == ("0", "1", "2")
+
+
 def test_names_stay_as_they_are_written(tmp_path):
     text = SHORTEST.replace("thigh:", "0012:").replace("shank:", "1e5:").replace('"1"', "1.10")
     manifest = read(tmp_path, text)

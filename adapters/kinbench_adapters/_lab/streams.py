@@ -107,7 +107,7 @@ def _counted_stream(imu: Imu, files: ImuFiles, placements: list[Placement]) -> S
                 f"column '{counter}' is no packet counter: it holds more than whole numbers", where=table.path
             )
         blocks = {
-            name: tables[(name, sensor)].block(_columns(signal, sensor), width_of(name))
+            name: tables[(name, sensor)].block(signal.columns_of(sensor), width_of(name))
             for name, signal in imu.signals.items()
         }
         counted[sensor] = Counted(values.astype(np.int64), blocks)
@@ -130,7 +130,7 @@ def _row_stream(imu: Imu, files: ImuFiles, placements: list[Placement], also: Se
     clock = common_clock({table.path: table for table in tables.values()}, imu.time, imu.rate_hz, imu.start_s)
     signals = {}
     for name, signal in imu.signals.items():
-        blocks = [tables[(name, sensor)].block(_columns(signal, sensor), width_of(name)) for sensor in imu.sensors]
+        blocks = [tables[(name, sensor)].block(signal.columns_of(sensor), width_of(name)) for sensor in imu.sensors]
         signals[name] = (np.stack(blocks, axis=1), _signal_attributes(name, signal))
     stream = _assembled(clock, placements, signals, None)
     return replace(stream, tables={table.path: table for table in tables.values()})
@@ -144,15 +144,11 @@ def _tables(imu: Imu, files: ImuFiles, also: Sequence[str] = ()) -> dict[tuple[s
     for name, signal in imu.signals.items():
         pattern = signal.files or imu.files or ""
         for sensor, path in files.of(pattern, imu.sensors).items():
-            wanted.setdefault(path, [*clock, *(also if pattern == imu.files else ())]).extend(_columns(signal, sensor))
+            wanted.setdefault(path, [*clock, *(also if pattern == imu.files else ())]).extend(signal.columns_of(sensor))
             places[(name, sensor)] = (path, pattern)
     patterns = dict(places.values())
     tables = {path: read_table(path, reader_for(patterns[path], imu.reader), names) for path, names in wanted.items()}
     return {key: tables[path] for key, (path, _) in places.items()}
-
-
-def _columns(signal: Signal, sensor: str) -> tuple[str, ...]:
-    return tuple(name.replace("{sensor}", sensor) for name in signal.columns)
 
 
 def _signal_attributes(name: str, signal: Signal) -> dict[str, Any]:

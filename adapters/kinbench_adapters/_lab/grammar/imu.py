@@ -2,55 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from kinbench import schema
+from kinbench.errors import suggest
 from kinbench_adapters._lab.grammar.files import Files, check_file_pattern, clock_problems
 from kinbench_adapters._lab.grammar.sensors import Sensor
-from kinbench_adapters._lab.grammar.values import Columns, Facts, one_of
+from kinbench_adapters._lab.grammar.values import ColumnsBySensor, Facts, one_of
 
 ACC_UNITS = {"m/s2": "m s-2", "m/s^2": "m s-2", "m s-2": "m s-2", "g": "g", "mg": "mg"}
 GYR_UNITS = {"rad/s": "rad s-1", "rad s-1": "rad s-1", "deg/s": "deg s-1", "deg s-1": "deg s-1"}
 MAG_UNITS = {"uT": "uT", "a.u.": "1", "1": "1", "mG": "mG", "gauss": "gauss"}
 
 
-class Acceleration(Facts):
-    """Acceleration: three columns or one column of three; ``{sensor}`` in a name stands for the sensor's key."""
+class SensorSignal(Facts):
+    """A signal's columns, alike for every sensor or by sensor; ``{sensor}`` in a name stands for the sensor's key."""
 
-    columns: Columns
+    columns: ColumnsBySensor
+    files: str | None = None
+
+    def columns_of(self, sensor: str) -> tuple[str, ...]:
+        """Return the columns of one sensor; raises ``KeyError`` where they are given by sensor and not for this one."""
+        listed = self.columns[sensor] if isinstance(self.columns, Mapping) else self.columns
+        return tuple(name.replace("{sensor}", sensor) for name in listed)
+
+
+class Acceleration(SensorSignal):
+    """Acceleration: three columns or one column of three."""
+
     unit: Annotated[str, BeforeValidator(one_of(tuple(ACC_UNITS)))]
     kind: Annotated[str, BeforeValidator(one_of(schema.ACC_KINDS))]
-    files: str | None = None
 
 
-class AngularRate(Facts):
+class AngularRate(SensorSignal):
     """Angular rate, columns as for the acceleration."""
 
-    columns: Columns
     unit: Annotated[str, BeforeValidator(one_of(tuple(GYR_UNITS)))]
-    files: str | None = None
 
 
-class MagneticField(Facts):
+class MagneticField(SensorSignal):
     """Magnetic field, columns as for the acceleration."""
 
-    columns: Columns
     unit: Annotated[str, BeforeValidator(one_of(tuple(MAG_UNITS)))]
-    files: str | None = None
 
 
-class SensorQuaternion(Facts):
+class SensorQuaternion(SensorSignal):
     """The device's own orientation: four columns, and in which world."""
 
-    columns: Columns
     order: Literal["wxyz", "xyzw"]
     maps: Literal["sensor_to_world", "world_to_sensor"]
     up: Literal["x", "y", "z", "-x", "-y", "-z"]
     filter: str = "device filter"
-    files: str | None = None
 
 
 Signal = Acceleration | AngularRate | MagneticField | SensorQuaternion
@@ -98,16 +103,45 @@ class Imu(Files):
 
 def _signal_problems(imu: Imu) -> Iterator[str]:
     for name, signal in imu.signals.items():
-        width = width_of(name)
-        if len(signal.columns) not in (1, width):
-            yield f"{name}.columns: expected {width} columns, or one that holds {width} numbers"
         if signal.files is not None:
             check_file_pattern(signal.files)
         pattern = signal.files or imu.files or ""
+        if isinstance(signal.columns, Mapping):
+            yield from _by_sensor_problems(name, signal.columns, imu, pattern)
+            continue
+        yield from _width_problems(f"{name}.columns", name, signal.columns)
         if len(imu.sensors) > 1 and "{sensor}" not in pattern + "".join(signal.columns):
-            yield f"{name}: write {{sensor}} in the file pattern or in the column names, to tell the sensors apart"
+            yield (
+                f"{name}: write {{sensor}} in the file pattern or in the column names, or give the columns by sensor, "
+                "to tell the sensors apart"
+            )
     if imu.files is None and (not imu.signals or any(s.files is None for s in imu.signals.values())):
         yield "'files' is missing: the pattern of the imu files, such as '{subject}/{trial}.csv'"
+
+
+def _width_problems(place: str, signal: str, columns: Sequence[str]) -> Iterator[str]:
+    width = width_of(signal)
+    if len(columns) not in (1, width):
+        yield f"{place}: expected {width} columns, or one that holds {width} numbers"
+
+
+def _by_sensor_problems(name: str, columns: Mapping[str, Sequence[str]], imu: Imu, pattern: str) -> Iterator[str]:
+    """Columns by sensor name every sensor once, and in one file no two sensors have the same ones."""
+    sensors = tuple(imu.sensors)
+    owners: dict[tuple[str, ...], str] = {}
+    for sensor, listed in columns.items():
+        place = f"{name}.columns.{sensor}"
+        if sensor not in imu.sensors:
+            yield f"{place}: there is no sensor '{sensor}'.{suggest(sensor, sensors)}"
+            continue
+        yield from _width_problems(place, name, listed)
+        own = tuple(text.replace("{sensor}", sensor) for text in listed)
+        other = owners.setdefault(own, sensor)
+        if other != sensor and "{sensor}" not in pattern:
+            yield f"{place}: expected columns of its own, found those of '{other}' ({', '.join(own)})"
+    lacking = [sensor for sensor in sensors if sensor not in columns]
+    if lacking:
+        yield f"{name}.columns: expected columns for every sensor, found none for {', '.join(lacking)}"
 
 
 def _vendor_problems(imu: Imu) -> Iterator[str]:

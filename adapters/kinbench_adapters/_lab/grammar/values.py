@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, FiniteFloat
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, FiniteFloat, Tag
 
 from kinbench import schema
 from kinbench.errors import suggest
@@ -74,6 +74,11 @@ def ordered(value: SpanS) -> SpanS:
 
 
 Columns = Annotated[tuple[str, ...], BeforeValidator(as_tuple)]
+ColumnsBySensor = Annotated[
+    Annotated[Columns, Tag("alike")] | Annotated[dict[str, Columns], Tag("by_sensor")],
+    Discriminator(lambda value: "by_sensor" if isinstance(value, Mapping) else "alike"),
+]
+"""Columns that are alike for every sensor, or each sensor's own."""
 Identifier = Annotated[str, BeforeValidator(_identifier)]
 Activity = Annotated[str, BeforeValidator(_activity)]
 SegmentName = Annotated[str, AfterValidator(_known_segment)]
