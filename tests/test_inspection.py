@@ -10,6 +10,7 @@ from kinbench_adapters.opensense import OpenSenseAdapter
 from scipy.spatial.transform import Rotation
 
 from kinbench import inspection, virtual_imu
+from kinbench.alignment import align
 from kinbench.harmonisation import harmonise
 from kinbench.inspection.values import clipped, spikes
 from kinbench.recording import Key, Placement, Recording, angle_dataset, imu_dataset, segment_dataset, with_rotations
@@ -103,7 +104,8 @@ def test_a_sound_recording_has_no_failure_and_is_assessed(options):
     if options.get("segments"):
         assert "segment axes" in passed
     else:
-        assert {"angle range", "angle unit"} <= passed
+        assert {"angle range", "angle unit", "axes against the reference"} <= passed
+    assert "gravity against the axes" in passed
 
 
 def test_the_same_recording_gives_the_same_findings():
@@ -145,6 +147,27 @@ def test_wrong_units_of_acceleration_are_named(factor, told):
     found = findings(inspection.check(spoil(recording(), "acc", lambda v: v * factor)), "gravity")
     assert verdicts(found) == {"FAIL"}
     assert all(told in f.message for f in found)
+
+
+def without_rest(factor, kind="specific_force"):
+    original = spoil(recording(), "acc", lambda v: v * factor)
+    original.imu["acc"].attrs["kind"] = kind
+    return replace(original, imu=original.imu.isel(time=slice(800, None)))
+
+
+@pytest.mark.parametrize(
+    ("factor", "told"),
+    [(1 / 9.80665, "looks like g"), (9.80665, "g x 9.81 twice"), (1000 / 9.80665, "looks in mg")],
+)
+def test_gross_units_of_acceleration_are_found_without_rest(factor, told):
+    found = findings(inspection.check(without_rest(factor)), "gravity")
+    assert verdicts(found) == {"FAIL"}
+    assert all(told in f.message and "0 s at rest" in f.message for f in found)
+
+
+@pytest.mark.parametrize(("factor", "kind"), [(1.5, "specific_force"), (0.01, "gravity_removed")])
+def test_without_rest_only_gross_mistakes_of_specific_force_are_judged(factor, kind):
+    assert verdicts(findings(inspection.check(without_rest(factor, kind)), "gravity")) == {"NOT ASSESSED"}
 
 
 def free_acc(seed=0):
@@ -219,6 +242,130 @@ def test_a_rotation_that_is_none_is_found(matrix, told):
     right = recording()
     found = failures(replace(right, imu=with_rotations(right.imu, {"thigh": (matrix, "declared")})))
     assert [told in f.message for f in findings(found, "handedness")] == [True]
+
+
+# --- mounting --------------------------------------------------------------------------------------------------------
+
+HALF_ABOUT_Y = np.diag([-1.0, 1.0, -1.0])
+HALF_ABOUT_Z = np.diag([-1.0, -1.0, 1.0])
+QUARTER_ABOUT_Y = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])
+QUARTER_ABOUT_Z = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+JOINT, UP = "axes against the reference", "gravity against the axes"
+
+
+def mounted(original, turn, sensors=None):
+    """Return the recording with the declared rotations of some sensors (all) turned in segment axes."""
+    names = [str(name) for name in original.imu["sensor"].values]
+    wrong = {
+        name: (turn @ original.imu["rotation"].values[index], "declared")
+        for index, name in enumerate(names)
+        if sensors is None or name in sensors
+    }
+    return replace(original, imu=with_rotations(original.imu, wrong))
+
+
+def exchanged(original, order=(1, 0)):
+    """Return the recording with the segments of its sensors exchanged."""
+    swapped = original.imu["segment"].values[list(order)]
+    return replace(original, imu=original.imu.assign_coords(segment=("sensor", swapped)))
+
+
+def test_axes_turned_half_round_are_found_by_the_joints_rate():
+    found = inspection.check(mounted(recording(), HALF_ABOUT_Y))
+    assert [(f.check, f.value < -0.9) for f in found if f.verdict == "FAIL"] == [(JOINT, True)]
+    assert "turned half round" in findings(found, JOINT)[0].message
+    assert verdicts(findings(found, UP)) == {"PASS"}
+
+
+def test_exchanged_sensors_are_found_by_the_joints_rate():
+    (found,) = failures(exchanged(recording()))
+    assert (found.check, found.where) == (JOINT, "imu.rotation[shank, thigh]")
+    assert "proximal and distal sensors are exchanged" in found.message
+
+
+def test_one_sensor_a_quarter_turn_off_is_found_and_not_called_half_a_turn():
+    (found,) = failures(mounted(recording(), QUARTER_ABOUT_Y, {"thigh"}))
+    assert found.check == JOINT
+    assert "knee_flexion_r" in found.message
+    assert "the declared axes of thigh or shank are off" in found.message
+
+
+def test_axes_that_follow_only_loosely_do_not_pass():
+    forty = Rotation.from_euler("y", 40, degrees=True).as_matrix()
+    (found,) = findings(inspection.check(mounted(recording(), forty, {"thigh"})), JOINT)
+    assert (found.verdict, found.value) == ("NOT ASSESSED", pytest.approx(0.75, abs=0.03))
+    assert "only loosely" in found.message
+
+
+def test_a_strap_thirty_degrees_off_is_no_fault():
+    thirty = Rotation.from_euler("y", 30, degrees=True).as_matrix()
+    found = inspection.check(mounted(recording(), thirty))
+    assert verdicts(findings(found, JOINT)) == verdicts(findings(found, UP)) == {"PASS"}
+
+
+def test_sensors_upside_down_are_found_by_gravity_alone():
+    found = inspection.check(mounted(recording(), HALF_ABOUT_Z))
+    assert {f.check for f in found if f.verdict == "FAIL"} == {UP}
+    assert all("upside down" in f.message for f in findings(found, UP))
+    assert verdicts(findings(found, JOINT)) == {"PASS"}
+
+
+def test_gravity_across_a_segment_is_not_judged():
+    found = findings(inspection.check(mounted(recording(), QUARTER_ABOUT_Z, {"thigh"})), UP)
+    assert [f.verdict for f in found] == ["NOT ASSESSED", "PASS"]
+
+
+def test_gravity_is_not_looked_for_where_it_was_removed():
+    free = mounted(free_acc(), HALF_ABOUT_Z)
+    assert verdicts(findings(inspection.check(free), UP)) == {"NOT ASSESSED"}  # no steady direction is left
+    free.imu["acc"].attrs["kind"] = "gravity_removed"
+    assert not findings(inspection.check(free), UP)
+
+
+def test_rest_upside_down_alone_is_no_fault_for_a_sensor_may_lie_on_a_table():
+    def lie(values):
+        values[:550] = -values[:550]
+        return values
+
+    found = findings(inspection.check(spoil(recording(), "acc", lie)), UP)
+    assert verdicts(found) == {"NOT ASSESSED"}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda r: recording(still=True), "too little motion"),
+        (lambda r: mounted(r, np.full((3, 3), np.nan), {"shank"}), "rotation of shank to its segment is unknown"),
+        (lambda r: retimed(r, lambda t: np.where(np.arange(t.size) == 99, t - 0.02, t)), "does not go forward"),
+        (
+            lambda r: r.with_attrs(sync={"method": "hardware", "measured_shift_s": 0.4, "r": 0.97, "confident": True}),
+            "clocks are +0.40 s apart",
+        ),
+        (lambda r: bent(lambda a: np.random.default_rng(0).normal(0, 20, a.shape)), "on no axes"),
+    ],
+)
+def test_wrong_axes_are_not_blamed_for_what_else_is_wrong(change, told):
+    (found,) = findings(inspection.check(change(mounted(recording(), HALF_ABOUT_Y))), JOINT)
+    assert found.verdict == "NOT ASSESSED"
+    assert told in found.message
+
+
+def test_masked_spans_say_nothing_about_the_axes():
+    wild = np.random.default_rng(0).normal(0, 60, (1500, 1))
+    spoilt = bent(lambda a: np.concatenate([a[:1000], wild, a[2500:]]))
+    assert verdicts(findings(inspection.check(spoilt), JOINT)) == {"NOT ASSESSED"}
+    numbers = np.arange(spoilt.reference.sizes["time"])
+    spoilt.reference["valid"] = (("time", "dof"), ((numbers < 1000) | (numbers >= 2500))[:, None])
+    (found,) = findings(inspection.check(spoilt), JOINT)
+    assert (found.verdict, found.value > 0.95) == ("PASS", True)
+
+
+def test_a_sensors_own_clock_is_heeded():
+    late = recording()
+    late.imu["clock_offset_s"].values[:] = 0.3
+    moved = replace(late, imu=late.imu.assign_coords(time=("time", late.imu["time"].values - 0.3, {"units": "s"})))
+    (found,) = findings(inspection.check(moved), JOINT)
+    assert (found.verdict, found.value > 0.95) == ("PASS", True)
 
 
 # --- orientation -----------------------------------------------------------------------------------------------------
@@ -358,7 +505,7 @@ def bent(change):
 @pytest.mark.parametrize(
     ("change", "check", "told"),
     [
-        (lambda a: -a - 25, "angle range", "sign looks turned"),
+        (lambda a: 25 - a, "axes against the reference", "the angle's sign is turned"),
         (lambda a: np.where(np.arange(len(a))[:, None] % 50 < 5, a + 300, a), "angle range", "jumps of over 180"),
         (lambda a: a + 150, "angle range", "mask those spans"),
         (np.deg2rad, "angle unit", "looks like radians"),
@@ -368,6 +515,26 @@ def test_impossible_angles_are_found(change, check, told):
     found = failures(bent(change))
     assert [f.check for f in found] == [check]
     assert told in found[0].message
+
+
+def test_a_turned_sign_of_flexion_is_found_by_its_range_and_by_the_gyros():
+    found = failures(bent(lambda a: -a - 25))
+    assert [f.check for f in found] == ["axes against the reference", "angle range"]
+    assert "sign looks turned" in found[1].message
+
+
+def test_degrees_taken_for_radians_are_told_as_a_unit_and_not_to_be_masked():
+    found = failures(bent(np.rad2deg))
+    assert [f.check for f in found] == ["angle unit", "angle range"]
+    assert "deg declared as rad?" in found[0].message
+    assert "see the angle unit" in found[1].message
+    assert "mask" not in found[1].message
+
+
+def test_a_few_wild_angles_are_no_wrong_unit():
+    found = failures(bent(lambda a: np.where(np.arange(len(a))[:, None] % 200 == 7, 2000.0, a)))
+    assert [f.check for f in found] == ["angle range"]
+    assert "mask that span" in found[0].message
 
 
 def test_masked_angles_are_not_judged():
@@ -410,6 +577,24 @@ def test_real_laboratories_raise_no_false_alarm(shared, lab):
         assert not [f"{key}: {f}" for f in found if f.verdict == "FAIL"]
         for check in ("gravity", "gyro unit", "quaternion up", "gyro axes", "rate"):
             assert verdicts(findings(found, check)) == {"PASS"}, check
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "check"),
+    [
+        (lambda real: mounted(real, HALF_ABOUT_Y), JOINT),
+        (lambda real: mounted(real, HALF_ABOUT_Y, {"00B44910"}), JOINT),  # the thigh's
+        (lambda real: mounted(real, HALF_ABOUT_Y, {"00B4490A"}), JOINT),
+        (lambda real: mounted(real, QUARTER_ABOUT_Y, {"00B4490A"}), JOINT),
+        (exchanged, JOINT),
+        (lambda real: mounted(real, HALF_ABOUT_Z), UP),
+    ],
+)
+def test_a_wrong_mounting_of_a_real_laboratory_is_found(shared, spoilt, check):
+    for _, real in loaded(LabAdapter(), MANIFESTS / "fan_knee"):
+        aligned = align(real)
+        assert not failures(aligned)
+        assert {f.check for f in failures(spoilt(aligned))} == {check}
 
 
 def test_the_real_opensense_example_raises_no_false_alarm(shared):

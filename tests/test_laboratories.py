@@ -8,7 +8,7 @@ import pytest
 from conftest import ROOT, SHARED, needs_shared
 
 import kinbench
-from kinbench import alignment, plugins, verification, windows
+from kinbench import alignment, inspection, plugins, verification, windows
 from kinbench.errors import NotApplicable
 
 pytestmark = [needs_shared, pytest.mark.xdist_group("laboratories")]
@@ -86,6 +86,23 @@ def test_physics_finds_the_known_faults_and_no_others(data):
     assert capsense == {"imu.acc[torso]", "imu.acc[toes_l]"}
     zare = verification.validate(data / "zare_ankle.zarr").failures
     assert {finding.check for _, finding in zare} == {"clipping"}
+
+
+@pytest.mark.parametrize(
+    ("name", "subject", "joints"),
+    [
+        ("neura_sparse", None, 6),
+        ("fan_knee", None, 1),
+        ("halilaj_lab", None, 1),
+        ("capsense_treadmill", "Sub02", 6),
+        *(("zare_ankle", person, 1) for person in ("2", "7", "8", "10")),
+    ],
+)
+def test_the_declared_axes_follow_every_flexion_of_the_reference(data, name, subject, joints):
+    found = inspection.check(recording(data, name, subject))
+    followed = [f for f in found if f.check == "axes against the reference"]
+    assert [f.verdict for f in followed] == ["PASS"] * joints
+    assert min(f.value for f in followed) > 0.85
 
 
 def test_gravity_stands_along_the_segments_at_rest(data):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from kinbench.inspection.findings import Finding, Verdict, sensors_of
 from kinbench.inspection.motion import check_axes, check_gravity, check_gyro_unit, check_quaternion, moves
+from kinbench.inspection.mounting import check_joint_axes, check_up
 from kinbench.inspection.values import check_angles, check_clock, check_sync, check_values
 from kinbench.recording import Recording
 
@@ -17,7 +18,8 @@ __all__ = ["Finding", "Verdict", "check"]
 def check(recording: Recording) -> list[Finding]:
     """Return every finding about a recording in schema form, in a fixed order.
 
-    Gravity, gyro unit, handedness and axes, quaternion, clock, spikes, clipping, stuck values, angle range, sync.
+    Clock, gyro unit; per sensor gravity, quaternion, axes, up, spikes, clipping, stuck values; per joint the axes
+    against the reference; the reference's clock and angles; sync.
     """
     rates = recording.attrs.get("rates") or {}
     findings: list[Finding] = []
@@ -29,7 +31,9 @@ def check(recording: Recording) -> list[Finding]:
             findings += check_gravity(sensor)
             findings += check_quaternion(sensor)
             findings += check_axes(sensor, recording.reference)
+            findings += check_up(sensor)
             findings += check_values(sensor)
+        findings += check_joint_axes(recording.imu, recording.reference, sensors, recording.attrs)
     if recording.reference is not None:
         findings += check_clock("reference", recording.reference, rates.get("reference") or {})
         findings += check_angles(recording.reference, moving=any(map(moves, sensors)))

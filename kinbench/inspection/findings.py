@@ -46,6 +46,8 @@ class Sensor:
     acc_kind: str
     rotation: FloatArray
     rotation_origin: str
+    clock_offset_s: float = 0.0
+    """To be added to ``time`` so that it lies on the stream's clock."""
 
     @property
     def rate_hz(self) -> float:
@@ -74,6 +76,7 @@ def sensors_of(imu: xr.Dataset) -> Iterator[Sensor]:
             acc_kind=str(imu["acc"].attrs.get("kind", "")) if "acc" in imu else "",
             rotation=np.asarray(imu["rotation"].values[index], dtype=np.float64),
             rotation_origin=str(imu["rotation_origin"].values[index]),
+            clock_offset_s=float(imu["clock_offset_s"].values[index]) if "clock_offset_s" in imu.coords else 0.0,
         )  # fmt: skip
 
 

@@ -23,6 +23,8 @@ REST_S = 0.5
 REST_WINDOWS = 2
 REST_SHARE = 0.02
 """At rest: half a second in which acceleration varies by less than 2 % of its overall RMS, whatever the unit."""
+GROSS = (2.0, 50.0)
+"""m s-2: a median |acc| outside is no body's, rest or not, unless gravity is gone."""
 FREE_LIMIT = 1.0
 """m s-2 left at rest after gravity was removed with a fused orientation that is a few degrees off."""
 UP_LIMIT_DEG = 15.0
@@ -47,7 +49,7 @@ def check_gravity(sensor: Sensor) -> Iterator[Finding]:
     where = f"imu.acc[{sensor.name}]"
     rest = resting(sensor.acc, sensor.rate_hz)
     if len(rest) < REST_WINDOWS:
-        yield Finding("gravity", "NOT ASSESSED", where, f"only {len(rest) * REST_S:g} s at rest")
+        yield _without_rest(sensor, where, len(rest) * REST_S)
         return
     value = float(np.median(rest))
     verdict, message = (_gravity_removed if sensor.acc_kind == "gravity_removed" else _specific_force)(value)
@@ -55,15 +57,39 @@ def check_gravity(sensor: Sensor) -> Iterator[Finding]:
 
 
 def resting(acc: FloatArray, rate_hz: float) -> FloatArray:
-    """Return the mean |acc| of every still window of half a second. Exactly constant ones are stuck, not still."""
+    """Return the mean |acc| of every still window of half a second."""
+    lengths: FloatArray = norm(still_windows(acc, rate_hz)).mean(axis=1)
+    return lengths
+
+
+def still_windows(acc: FloatArray, rate_hz: float) -> FloatArray:
+    """Return every still window of half a second, (windows, n, 3). Exactly constant ones are stuck, not still."""
     length = max(3, round(REST_S * rate_hz))
     count = len(acc) // length
     windows = acc[: count * length].reshape(count, length, 3)
     spread = norm(windows.std(axis=1))
     scale = np.sqrt(np.nanmean(norm(acc) ** 2)) if np.isfinite(acc).any() else np.nan
     still = (spread < REST_SHARE * scale) & (spread > 0)  # False where NaN
-    lengths: FloatArray = norm(windows[still]).mean(axis=1)
-    return lengths
+    found: FloatArray = windows[still]
+    return found
+
+
+def _without_rest(sensor: Sensor, where: str, rest_s: float) -> Finding:
+    """Judge gross mistakes only: whatever a body does, half of the time |acc| is within a few times gravity."""
+    assert sensor.acc is not None  # the caller looked
+    lengths = norm(sensor.acc[np.isfinite(sensor.acc).all(axis=1)])
+    told = f"only {rest_s:g} s at rest"
+    if sensor.acc_kind != "specific_force" or len(lengths) < _LEAST_S * sensor.rate_hz or not len(lengths):
+        return Finding("gravity", "NOT ASSESSED", where, told)
+    value = float(np.median(lengths))
+    if value > GROSS[1]:
+        likely = "in mg" if value > 50 * GRAVITY else "like g x 9.81 twice"
+        message = f"{told}, but the median is {value:.4g} m/s2; it looks {likely}, declare the unit"
+        return Finding("gravity", "FAIL", where, message, value)
+    if value < GROSS[0]:
+        message = f"{told}, but the median is {value:.2f} m/s2; it looks like g, or gravity was removed: declare which"
+        return Finding("gravity", "FAIL", where, message, value)
+    return Finding("gravity", "NOT ASSESSED", where, f"{told}; the median of {value:.1f} m/s2 is plausible", value)
 
 
 def _specific_force(value: float) -> tuple[Verdict, str]:

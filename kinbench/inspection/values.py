@@ -22,6 +22,8 @@ STUCK_S = 0.5
 CLIP_SAMPLES = 4
 SYNC_LIMIT_S = 0.03
 """A residual lag of three samples at 100 Hz; one sample costs a perfect model about 1 deg of knee flexion."""
+TURNS_DEG = 500.0
+"""No joint turns so far; degrees taken for radians are 57 times too many, even of a stiff ankle."""
 _LEAST_SAMPLES = 50
 
 
@@ -202,10 +204,12 @@ def check_angles(reference: xr.Dataset, *, moving: bool) -> Iterator[Finding]:
         mask = np.asarray(reference["valid"].values)
         angles[~(mask if mask.ndim == 2 else mask[:, None] & np.ones(angles.shape, dtype=bool))] = np.nan
     names = [str(name) for name in reference["dof"].values]
-    yield _angle_unit(angles, names, moving)
+    unit = _angle_unit(angles, names, moving)
+    yield unit
+    remedy = "see the angle unit" if unit.verdict == "FAIL" else ""
     for name, column in zip(names, angles.T, strict=True):
         if name in DOFS:
-            yield _angle(name, column)
+            yield _angle(name, column, remedy)
 
 
 def _angle_unit(angles: FloatArray, names: list[str], moving: bool) -> Finding:
@@ -214,6 +218,12 @@ def _angle_unit(angles: FloatArray, names: list[str], moving: bool) -> Finding:
     where = "reference.angle"
     if not spans:
         return Finding("angle unit", "NOT ASSESSED", where, "no sagittal angle")
+    narrowest = min(_usual_span(column) for column in angles[:, sagittal].T if np.isfinite(column).any())
+    if narrowest > TURNS_DEG:
+        message = (
+            f"every sagittal angle spans at least {narrowest:.0f} deg; the unit looks wrong (deg declared as rad?)"
+        )
+        return Finding("angle unit", "FAIL", where, message, narrowest)
     widest = max(spans)
     told = f"the widest sagittal angle spans {widest:.3g} deg"
     if widest > 2 * np.pi:
@@ -223,7 +233,14 @@ def _angle_unit(angles: FloatArray, names: list[str], moving: bool) -> Finding:
     return Finding("angle unit", "NOT ASSESSED", where, f"{told}: too little to tell", widest)
 
 
-def _angle(name: str, column: FloatArray) -> Finding:
+def _usual_span(column: FloatArray) -> float:
+    """Return the span between the 1st and the 99th percentile: a few wild samples do not make a wrong unit."""
+    low, high = np.percentile(column[np.isfinite(column)], (1, 99))
+    return float(high - low)
+
+
+def _angle(name: str, column: FloatArray, remedy: str = "") -> Finding:
+    """Judge one angle's range; ``remedy`` takes the place of masking where the cause is known."""
     dof, where = DOFS[name], f"reference.angle[{name}]"
     known = column[np.isfinite(column)]
     if known.size < _LEAST_SAMPLES:
@@ -231,7 +248,9 @@ def _angle(name: str, column: FloatArray) -> Finding:
     steps = np.abs(np.diff(column))
     wraps = int((steps[np.isfinite(steps)] > 180).sum())
     if wraps and dof.joint != "pelvis":
-        return Finding("angle range", "FAIL", where, f"{wraps} jumps of over 180 deg; mask that span", float(wraps))
+        return Finding(
+            "angle range", "FAIL", where, f"{wraps} jumps of over 180 deg; {remedy or 'mask that span'}", float(wraps)
+        )
     low, high = float(known.min()), float(known.max())
     told = f"{low:.1f} to {high:.1f} deg"
     if low >= dof.limits_deg[0] and high <= dof.limits_deg[1]:
@@ -241,7 +260,7 @@ def _angle(name: str, column: FloatArray) -> Finding:
     message = f"{told}, {outside.mean():.1%} outside {dof.limits_deg[0]:g} to {dof.limits_deg[1]:g}"
     if dof.plane == "sagittal" and turned.min() >= dof.limits_deg[0] and turned.max() <= dof.limits_deg[1]:
         return Finding("angle range", "FAIL", where, f"{message}; its sign looks turned", float(outside.mean()))
-    return Finding("angle range", "FAIL", where, f"{message}; mask those spans", float(outside.mean()))
+    return Finding("angle range", "FAIL", where, f"{message}; {remedy or 'mask those spans'}", float(outside.mean()))
 
 
 def check_sync(attrs: Mapping[str, Any]) -> Iterator[Finding]:
