@@ -279,6 +279,103 @@ def test_a_counter_puts_sensors_of_unequal_length_on_one_clock(tmp_path):
     assert recording.attrs["absent"]["reference"] == "the manifest declares no reference"
 
 
+STAMPED = IMU.replace("rate_hz: 60", "time: {column: us, unit: us}")
+
+
+def stamped(folder, sensor, stamps, values):
+    names = ["us", "ax", "ay", "az", "gx", "gy", "gz"]
+    csv(folder / "P" / f"walk_{sensor}.csv", names, np.column_stack([stamps, values]))
+
+
+def test_time_stamps_of_one_clock_put_sensors_of_unequal_length_in_place(tmp_path):
+    values, stamps = signals(40), 10_000_000 + 16667 * np.arange(40)
+    stamped(tmp_path, "T", stamps[2:], values[2:])
+    stamped(tmp_path, "S", np.delete(stamps, [5, 6])[:-5] + 2000, np.delete(values, [5, 6], axis=0)[:-5])
+    manifest(tmp_path, HEAD + STAMPED)
+    recording = load(tmp_path)
+    imu = recording.imu
+    np.testing.assert_allclose(imu["time"].values, stamps / 1e6, atol=1e-9)
+    np.testing.assert_array_equal(np.flatnonzero(~imu["valid"].values[:, 0]), [0, 1])
+    np.testing.assert_array_equal(np.flatnonzero(~imu["valid"].values[:, 1]), [5, 6, 35, 36, 37, 38, 39])
+    for index in range(2):
+        there = imu["valid"].values[:, index]
+        np.testing.assert_array_equal(imu["acc"].values[there, index], values[there, :3].astype(np.float32))
+        assert np.isnan(imu["gyr"].values[~there, index]).all()
+    np.testing.assert_allclose(imu["clock_offset_s"].values, [0.0, 0.002], atol=1e-9)
+    step, rates = recording.attrs["history"][0], recording.attrs["rates"]["imu"]
+    assert step["step"] == "clock"
+    assert step["time_stamps"] == {
+        "T": {"rows": 38, "lost": 0, "missing_at_ends": 2, "first_s": 10.033334, "clock_offset_s": 0.0},
+        "S": {"rows": 33, "lost": 2, "missing_at_ends": 5, "first_s": 10.002, "clock_offset_s": 0.002},
+    }
+    assert (rates["regular"], rates["lost"]) == (True, 2) and rates["measured_hz"] == pytest.approx(59.9988, abs=1e-3)
+
+
+def test_stamps_in_whole_milliseconds_and_a_later_start_of_equal_length_are_put_in_place(tmp_path):
+    whole = np.round(np.arange(901) / 0.06) * 1000
+    stamped(tmp_path, "T", whole[:-1], signals(900))
+    stamped(tmp_path, "S", whole[1:], signals(900))
+    manifest(tmp_path, HEAD + STAMPED.replace("time:", "rate_hz: 60\n  start_s: 3\n  time:"))
+    recording = load(tmp_path)
+    np.testing.assert_array_equal(np.argwhere(~recording.imu["valid"].values), [[0, 1], [900, 0]])
+    np.testing.assert_allclose(recording.imu["time"].values, 3 + np.arange(901) / 60, atol=2e-3)
+    np.testing.assert_array_equal(recording.imu["clock_offset_s"].values, [0, 0])
+
+
+@pytest.mark.parametrize(
+    ("late", "told"),
+    [
+        (lambda us: us + 0.4 * 16667, r"sensor S: the times of 98 samples, .* sample 0 .* up to 0\.40 of a sample off"),
+        (lambda us: us * 1.004, "sensor S: the times of .* of a sample off"),
+        (lambda us: np.insert(us, 9, us[8] + 3000)[:-1], "sensor S: samples 8 and 9 .* are of one instant"),
+        (lambda us: us + 1e9, "time stamps do not overlap"),
+        (
+            lambda us: np.where(np.arange(us.size) > 20, us + 1e10, us),
+            r"sensor S: .* most after 0\.333 s; more is missing than there is",
+        ),
+    ],
+)
+def test_stamps_that_are_not_of_one_regular_clock_are_refused(tmp_path, late, told):
+    stamps = 16667.0 * np.arange(100)
+    stamped(tmp_path, "T", stamps, signals(100))
+    stamped(tmp_path, "S", late(stamps)[:-2], signals(98))
+    manifest(tmp_path, HEAD + STAMPED)
+    with pytest.raises(DataError, match=told):
+        load(tmp_path)
+
+
+def test_unequal_files_without_a_clock_are_not_sent_to_counters_that_may_not_agree(lab):
+    folder, _ = lab
+    path = folder / "P2" / "walk_S.csv"
+    path.write_text(path.read_text().rsplit("\n", 3)[0] + "\n")
+    with pytest.raises(DataError, match=r"declare 'time: .* 'counter:' only if all sensors count together"):
+        load(folder)
+
+
+def test_the_real_dots_are_joined_by_their_stamps_and_not_by_their_counters(shared, tmp_path):
+    text = f"""
+root: {shared / "xsens_dot"}
+imu:
+  files: "{{subject}}/{{sensor}}.csv"
+  reader: {{name: delimited, skip_until: PacketCounter}}
+  time: {{column: SampleTimeFine, unit: us}}
+  acc: {{columns: [Acc_X, Acc_Y, Acc_Z], unit: m/s2, kind: specific_force}}
+  gyr: {{columns: [Gyr_X, Gyr_Y, Gyr_Z], unit: deg/s}}
+  sensors: {{femur: {{segment: thigh_r}}, tibia: {{segment: shank_r}}}}
+"""
+    manifest(tmp_path, HEAD + text)
+    recording = load(tmp_path)
+    imu = recording.imu
+    assert imu.sizes["time"] == 3263
+    np.testing.assert_array_equal(np.argwhere(~imu["valid"].values), [[0, 1]])
+    np.testing.assert_array_equal(imu["acc"].values[1, 0], np.float32([0.639424, 0.271287, 9.834217]))
+    np.testing.assert_array_equal(imu["acc"].values[1, 1], np.float32([9.590073, -2.106734, -1.102273]))
+    np.testing.assert_array_equal(imu["clock_offset_s"].values, [0, 0])
+    told = recording.attrs["history"][0]["time_stamps"]
+    assert (told["femur"]["rows"], told["tibia"]["rows"], told["tibia"]["lost"]) == (3263, 3262, 0)
+    assert (told["femur"]["first_s"], told["tibia"]["first_s"]) == (1020.235923, 1020.25259)
+
+
 def test_opensim_tables_and_an_optional_reference(tmp_path):
     header = (
         "PathFileType\t4\t(X/Y/Z)\ta.trc\n"
@@ -515,7 +612,7 @@ def test_two_rates_and_unequal_clocks_are_refused(lab):
         names = ["ms", "ax", "ay", "az", "gx", "gy", "gz"]
         csv(folder / "P2" / f"walk_{sensor}.csv", names, np.column_stack([np.arange(30) * step, signals()]))
     manifest(folder, HEAD + IMU.replace("rate_hz: 60", "time: {column: ms, unit: ms}"))
-    with pytest.raises(DataError, match="their times differ by up to"):
+    with pytest.raises(DataError, match=r"sensor S: its stamps run at 83\.333 Hz, those of T at 100\.000 Hz"):
         load(folder)
 
 

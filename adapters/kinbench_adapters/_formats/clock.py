@@ -27,7 +27,7 @@ DROPPED = -1
 _WRAP_REACH = 2**12
 """Packets that may be lost across a wrap (41 s at 100 Hz); a longer jump is a restarted counter, not a wrap."""
 
-_LOST_ALLOWED = 2**12
+LOST_ALLOWED = 2**12
 """Packets that may be lost even where fewer were received; beyond it more lost than received is a broken counter."""
 
 
@@ -97,7 +97,7 @@ def place_by_counter(counter: ArrayLike, moduli: Sequence[int] = MODULI) -> tupl
     position = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(step)))
     received = int(values.size - doubled.sum())
     lost = int(position[-1]) + 1 - received
-    if lost > max(received, _LOST_ALLOWED):
+    if lost > max(received, LOST_ALLOWED):
         raise DataError(
             f"The packet counter implies {lost} lost packets against {received} received, first after row "
             f"{int(np.argmax(step))}; more is missing than there is, so the counter is not to be believed."

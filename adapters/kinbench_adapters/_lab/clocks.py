@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kinbench.errors import DataError
 from kinbench_adapters._formats.clock import Joined
+from kinbench_adapters._formats.stamps import Grid
 from kinbench_adapters._lab.grammar.files import TIME_UNITS, TimeColumn
 from kinbench_adapters._lab.tables import Table
 
@@ -19,10 +20,16 @@ FloatArray = NDArray[np.float64]
 
 _RATE_TOLERANCE = 0.005
 
+APART = (
+    "with one file per sensor and stamps of one clock, declare 'time: {column, unit}'; declare 'counter:' only if all "
+    "sensors count together, so that equal numbers are one instant; else export them again"
+)
+"""What to do about files whose rows are not of one instant. A counter that each device starts anew misplaces them."""
+
 
 @dataclass(frozen=True)
 class Clock:
-    """Times of one stream in seconds, what ``attrs['rates']`` says of them, and what a counter mended."""
+    """Times of one stream in seconds, what ``attrs['rates']`` says of them, and what counter or stamps mended."""
 
     time: FloatArray
     rates: dict[str, Any]
@@ -44,6 +51,46 @@ def counted_clock(joined: Joined, rate_hz: float | None, start_s: float | None) 
     return Clock(time, rates, {"counter": mended} if mended else {})
 
 
+def stamped_clock(grid: Grid, joined: Joined, rate_hz: float | None, start_s: float | None) -> Clock:
+    """Return the clock of sensors that their time stamps have put in place."""
+    measured_hz = 1.0 / grid.step_s
+    if rate_hz is not None and abs(measured_hz - rate_hz) > _RATE_TOLERANCE * rate_hz:
+        raise DataError(
+            f"the sensors' clock runs at {measured_hz:.3f} Hz, {rate_hz:g} Hz is declared (0.5 % is allowed); correct "
+            "'rate_hz' or the unit of time"
+        )
+    size = len(joined.counter)
+    mended = {
+        name: {
+            "rows": report.received,
+            "lost": report.lost,
+            "missing_at_ends": size - report.received - report.lost,
+            "first_s": round(grid.start_s + int(grid.rows[name][0]) * grid.step_s + grid.offset_s[name], 6),
+            "clock_offset_s": round(grid.offset_s[name], 9),
+        }
+        for name, report in joined.reports.items()
+    }
+    nominal_hz = rate_hz if rate_hz is not None else round(measured_hz, 3)
+    lost = sum(report.lost for report in joined.reports.values())
+    rates = {"nominal_hz": nominal_hz, "measured_hz": round(measured_hz, 6), "regular": True, "lost": lost}
+    time = (grid.start_s if start_s is None else start_s) + np.arange(size, dtype=np.float64) * grid.step_s
+    return Clock(time, rates, {"time_stamps": mended})
+
+
+def stamps_of(table: Table, column: TimeColumn) -> FloatArray:
+    """Return a table's time stamps in seconds; raises ``DataError`` where one is missing or they do not rise."""
+    time = table.single(column.column) * TIME_UNITS[column.unit]
+    _refuse_bad_times(table.path, time)
+    return time
+
+
+def same_instants(stamps: Iterable[FloatArray]) -> bool:
+    """Whether row by row the samples are of one instant, to half a sample."""
+    first, *others = stamps
+    reach = 0.5 * float(np.median(np.diff(first)))
+    return all(time.size == first.size and float(np.abs(time - first).max()) <= reach for time in others)
+
+
 def common_clock(
     tables: Mapping[Path, Table], column: TimeColumn | None, rate_hz: float | None, start_s: float | None
 ) -> Clock:
@@ -56,7 +103,7 @@ def common_clock(
         if apart > 0.5 * step:
             raise DataError(
                 f"{path.name} and {first_path.name} are rows of one recording, but their times differ by up to "
-                f"{apart:.3f} s; declare the packet counter ('counter:'), or export them again"
+                f"{apart:.3f} s; {APART}"
             )
     return first
 

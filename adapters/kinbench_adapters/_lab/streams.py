@@ -15,7 +15,17 @@ from kinbench.errors import DataError
 from kinbench.recording import Placement, angle_dataset, imu_dataset, segment_dataset
 from kinbench_adapters._formats.clock import Counted, common_rate, join
 from kinbench_adapters._formats.mt_manager import read_each
-from kinbench_adapters._lab.clocks import Clock, agreed_rate, common_clock, counted_clock
+from kinbench_adapters._formats.stamps import grid_of
+from kinbench_adapters._lab.clocks import (
+    APART,
+    Clock,
+    agreed_rate,
+    common_clock,
+    counted_clock,
+    same_instants,
+    stamped_clock,
+    stamps_of,
+)
 from kinbench_adapters._lab.grammar.files import reader_for
 from kinbench_adapters._lab.grammar.imu import (
     ACC_UNITS,
@@ -37,6 +47,7 @@ BoolArray = NDArray[np.bool_]
 Signals = dict[str, tuple[FloatArray, dict[str, Any]]]
 
 _MT_UNITS = {"acc": "m s-2", "gyr": "rad s-1", "mag": "1"}
+_NEVER_WRAPS = 2**62
 _MISSING_WHY = {
     "acc": "the manifest and the files give no acceleration",
     "gyr": "the manifest and the files give no angular rate",
@@ -106,11 +117,7 @@ def _counted_stream(imu: Imu, files: ImuFiles, placements: list[Placement]) -> S
             raise DataError(
                 f"column '{counter}' is no packet counter: it holds more than whole numbers", where=table.path
             )
-        blocks = {
-            name: tables[(name, sensor)].block(signal.columns_of(sensor), width_of(name))
-            for name, signal in imu.signals.items()
-        }
-        counted[sensor] = Counted(values.astype(np.int64), blocks)
+        counted[sensor] = Counted(values.astype(np.int64), _blocks(imu, tables, sensor))
     joined = join(counted)
     clock = counted_clock(joined, imu.rate_hz, imu.start_s)
     signals = {name: (joined.arrays[name], _signal_attributes(name, value)) for name, value in imu.signals.items()}
@@ -118,14 +125,17 @@ def _counted_stream(imu: Imu, files: ImuFiles, placements: list[Placement]) -> S
 
 
 def _row_stream(imu: Imu, files: ImuFiles, placements: list[Placement], also: Sequence[str]) -> Stream:
-    """Sensors in one file, or in several of equal length whose rows are of one instant."""
+    """Sensors in one file, or in several whose rows are of one instant or bear the stamps of one clock."""
     tables = _tables(imu, files, also)
+    stamps = _stamps(imu, tables)
+    if len(stamps) > 1 and not same_instants(stamps.values()):
+        return _stamped_stream(imu, tables, stamps, placements)
     rows = {table.path.name: table.rows for table in tables.values()}
     if len(set(rows.values())) > 1:
         told = ", ".join(f"{name} {count}" for name, count in rows.items())
         raise DataError(
             f"the imu files of one recording differ in length ({told} rows), so their rows are not of one instant; "
-            "declare the packet counter ('counter:'), or export them again"
+            f"{APART}"
         )
     clock = common_clock({table.path: table for table in tables.values()}, imu.time, imu.rate_hz, imu.start_s)
     signals = {}
@@ -134,6 +144,38 @@ def _row_stream(imu: Imu, files: ImuFiles, placements: list[Placement], also: Se
         signals[name] = (np.stack(blocks, axis=1), _signal_attributes(name, signal))
     stream = _assembled(clock, placements, signals, None)
     return replace(stream, tables={table.path: table for table in tables.values()})
+
+
+def _stamps(imu: Imu, tables: Mapping[tuple[str, str], Table]) -> dict[str, FloatArray]:
+    """Return each sensor's time stamps in seconds, none where there are no regular ones in a file per sensor."""
+    one_each = imu.files is not None and "{sensor}" in imu.files and not any(s.files for s in imu.signals.values())
+    if imu.time is None or not imu.time.regular or not one_each:
+        return {}
+    first = next(iter(imu.signals))
+    return {sensor: stamps_of(tables[(first, sensor)], imu.time) for sensor in imu.sensors}
+
+
+def _stamped_stream(
+    imu: Imu, tables: Mapping[tuple[str, str], Table], stamps: Mapping[str, FloatArray], placements: list[Placement]
+) -> Stream:
+    """Sensors in files of their own, put on one clock by their time stamps."""
+    grid = grid_of(stamps)
+    # A row of the grid is as good as a counter that all sensors share: what is missing is told the same way.
+    joined = join(
+        {sensor: Counted(grid.rows[sensor], _blocks(imu, tables, sensor)) for sensor in imu.sensors}, (_NEVER_WRAPS,)
+    )
+    clock = stamped_clock(grid, joined, imu.rate_hz, imu.start_s)
+    turned = [replace(placement, clock_offset_s=grid.offset_s[placement.sensor]) for placement in placements]
+    signals = {name: (joined.arrays[name], _signal_attributes(name, value)) for name, value in imu.signals.items()}
+    return _assembled(clock, turned, signals, joined.valid)
+
+
+def _blocks(imu: Imu, tables: Mapping[tuple[str, str], Table], sensor: str) -> dict[str, FloatArray]:
+    """Return one sensor's signals, each (n, 3 or 4)."""
+    return {
+        name: tables[(name, sensor)].block(signal.columns_of(sensor), width_of(name))
+        for name, signal in imu.signals.items()
+    }
 
 
 def _tables(imu: Imu, files: ImuFiles, also: Sequence[str] = ()) -> dict[tuple[str, str], Table]:
