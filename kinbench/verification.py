@@ -24,8 +24,9 @@ _SIGNALS = ("imu.time", "reference.time", *(f"{variable.stream}.{name}" for name
 class Report:
     """What there is to say about a store.
 
-    ``damaged`` are sentences about files, ``breaches`` and ``findings`` pairs of (recording key, what). ``unread``
-    are pairs of (key, reason) of recordings that could not be opened at all.
+    ``recordings`` counts the files there, damaged ones too. ``damaged`` are sentences about files, ``breaches`` and
+    ``findings`` pairs of (recording key, what). ``unread`` are pairs of (key, reason) of recordings that could not be
+    opened at all; the files of those stand among ``damaged`` too.
     """
 
     store: str
@@ -97,7 +98,8 @@ class Report:
         ]
         counts = self.counts()
         lines.append(
-            f"{self.store}: {self.recordings} recordings, {len(self.damaged) + len(self.unread)} damaged, "
+            f"{self.store}: {self.recordings} recordings, {len(self.unread)} unread; "
+            f"{len(self.damaged)} faults of files, "
             f"{len(self.breaches)} breaches of the schema; physics: {counts['PASS']} passed, {counts['FAIL']} failed, "
             f"{counts['NOT ASSESSED']} not assessed"
         )
@@ -114,7 +116,7 @@ def validate(store_path: Path | str, *, on_progress: Progress = _quiet) -> Repor
     A recording that cannot be read is reported and the others are checked all the same.
     """
     opened = store.open(store_path)
-    keys = opened.keys()
+    keys = opened.found()  # and not keys(), which refuses a store in which one recording is damaged
     total = len(keys) + 1
     on_progress(0, total, "files")
     damaged = tuple(opened.verify())

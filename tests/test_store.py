@@ -392,6 +392,16 @@ def test_an_unknown_recording_is_named_with_the_nearest(lab):
         store.open(lab).read(Key("other", "S1", "1", "walk"))
 
 
+def test_a_recording_is_read_by_the_text_of_its_key(lab):
+    opened, one = store.open(lab), recording("walk", seed=4)
+    assert_same(opened.read("lab/S1/1/walk"), one)
+    assert opened.read_inputs("lab/S1/1/walk")[0].identical(one.imu)
+    for read in (opened.read, opened.read_inputs):
+        for wrong in ("lab/S1/1/walc", "S1/1/walk", "lab/S1/1/walk/", "lab/S1/1/walk!"):
+            with pytest.raises(StoreError, match="Did you mean 'lab/S1/1/walk'"):
+                read(wrong)
+
+
 def test_a_folder_or_store_of_another_is_not_written_into(lab, tmp_path):
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "thesis.txt").write_text("mine")
@@ -490,6 +500,82 @@ def test_a_damaged_recording_does_not_hide_in_the_listing(lab):
         store.open(lab).keys()
 
 
+SPOILED = {
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:900]),
+    "empty": lambda path: path.write_bytes(b""),
+    "swapped": lambda path: path.write_bytes(path.with_name("walk2.zarr.zip").read_bytes()),
+    "a stray": lambda path: path.with_name("foo.zarr.zip").write_bytes(b"hello"),
+    "a copy": lambda path: path.with_name("foo.zarr.zip").write_bytes(path.read_bytes()),
+    "a folder": lambda path: path.with_name("foo.zarr.zip").mkdir(),
+    "lost": lambda path: path.unlink(),
+}
+
+
+@pytest.mark.parametrize("how", SPOILED)
+def test_a_reader_names_all_that_is_damaged_or_lost_and_goes_on_with_none(lab, how):
+    SPOILED[how](lab / UNIT)
+    (lab / "recordings/S1/1/walk10.zarr.zip").write_bytes(b"")
+    spoiled = "foo" if (lab / UNIT).with_name("foo.zarr.zip").exists() else "walk"
+    opened = store.open(lab)
+    for ask in (opened.entries, opened.keys, lambda: opened.digest, lambda: len(opened)):
+        with pytest.raises(StoreError, match="kinbench validate") as told:
+            ask()
+        for trial in (spoiled, "walk10"):
+            assert any(line.startswith(f"recordings/S1/1/{trial}.zarr.zip: ") for line in told.value.problems)
+        assert "convert them again" in str(told.value)
+        assert "walk2.zarr.zip" not in "".join(line.partition(":")[0] for line in told.value.problems)
+    assert "damaged" in repr(opened)
+    told = {line.partition(":")[0] for line in opened.verify()}
+    assert {f"recordings/S1/1/{trial}.zarr.zip" for trial in (spoiled, "walk10")} == told
+    assert opened.read("lab/S1/1/walk2").key.trial == "walk2"
+
+
+@pytest.mark.parametrize("how", ["cut", "empty", "swapped", "lost"])
+def test_writing_a_spoiled_recording_again_mends_the_store(lab, how):
+    whole = tree(lab)
+    SPOILED[how](lab / UNIT)
+    with store.create(lab, dataset="lab", card=CARD) as writer:
+        assert not writer.has(Key("lab", "S1", "1", "walk"))
+    with pytest.raises(StoreError, match=r"walk\.zarr\.zip"):  # a writer that did not mend it does not hide it
+        store.open(lab).keys()
+    with store.create(lab, dataset="lab", card=CARD) as writer:
+        writer.write(recording("walk", seed=4))
+    assert store.open(lab).verify() == []
+    assert tree(lab) == whole
+
+
+def test_a_lost_recording_is_forgotten_by_removing_it_or_by_a_rebuilt_index(lab):
+    (lab / UNIT).unlink()
+    with store.create(lab, dataset="lab", card=CARD) as writer:
+        writer.remove(Key("lab", "S1", "1", "walk"))
+    assert [key.trial for key in store.open(lab)] == ["walk2", "walk10"]
+    (lab / "recordings/S1/1/walk2.zarr.zip").unlink()
+    with pytest.raises(StoreError, match="expected recording lab/S1/1/walk2, found its file missing; convert it again"):
+        store.open(lab).read("lab/S1/1/walk2")
+    store.open(lab).rebuild_index()
+    assert [key.trial for key in store.open(lab)] == ["walk10"]
+    assert store.open(lab).verify() == []
+
+
+def test_an_index_is_rebuilt_around_a_damaged_recording_which_stays_to_be_told(lab):
+    (lab / UNIT).write_bytes(b"")
+    store.open(lab).rebuild_index()
+    with pytest.raises(StoreError, match=r"walk\.zarr\.zip"):
+        store.open(lab).keys()
+
+
+def test_a_reader_of_an_old_index_does_not_take_a_removed_recording_for_a_lost_one(lab, monkeypatch):
+    from kinbench.store import index
+
+    old, listed = index.stored(lab), []
+    with store.create(lab, dataset="lab", card=CARD) as writer:
+        writer.remove(Key("lab", "S1", "1", "walk"))
+    now = index.stored
+    monkeypatch.setattr(index, "stored", lambda root: listed.append(root) or (old if len(listed) == 1 else now(root)))
+    assert [key.trial for key in store.open(lab)] == ["walk2", "walk10"]
+    assert len(listed) == 2
+
+
 # --- flat arrays ------------------------------------------------------------------------------------------------------
 
 
@@ -529,12 +615,44 @@ def test_incomplete_flat_arrays_are_none(tmp_path):
     store.write_flat(folder, {"x": np.zeros((9000, 2), np.float32)}, {})
     shard, root = folder / "x/c/0/0", folder / "zarr.json"
     whole, text = shard.read_bytes(), root.read_bytes()
-    for path, data in ((shard, whole[:-1]), (root, text[:50]), (root, b"[]"), (root, text.replace(b'"1"', b'"0"'))):
+    for path, data in (
+        (shard, whole[:-1]),
+        (root, text[:50]),
+        (root, b"[]"),
+        (root, text.replace(b'"kinbench_flat": "2"', b'"kinbench_flat": "1"')),
+    ):
         path.write_bytes(data)
         assert store.open_flat(folder) is None
         shard.write_bytes(whole)
         root.write_bytes(text)
     assert store.open_flat(folder) is not None
+
+
+@pytest.mark.parametrize("name", ["x", "mask", "hashes"])
+def test_no_flipped_bit_of_flat_arrays_is_silent(tmp_path, name):
+    folder = tmp_path / "task"
+    arrays = {
+        "x": np.ones((50, 3), np.float32),
+        "mask": np.zeros((9, 2), bool),
+        "hashes": np.arange(7, dtype=np.uint64),
+    }
+    store.write_flat(folder, arrays, {"rows": [50, 9]})
+    assert store.open_flat(folder) is not None
+    shard = folder / name / "/".join(["c", *("0" for _ in arrays[name].shape)])
+    flip(shard, 8 * arrays[name].nbytes - 3)
+    assert store.open_flat(folder) is None
+    store.write_flat(folder, arrays, {"rows": [50, 9]})
+    assert store.open_flat(folder) is not None
+
+
+def test_altered_meta_and_arrays_without_a_checksum_are_none(tmp_path):
+    folder = tmp_path / "task"
+    store.write_flat(folder, {"x": np.ones((5, 3))}, {"offset": 17})
+    whole = (folder / "zarr.json").read_bytes()
+    assert b"17" in whole
+    for bad in (whole.replace(b"17", b"16"), whole.replace(b'"sha256"', b'"sha255"')):
+        (folder / "zarr.json").write_bytes(bad)
+        assert store.open_flat(folder) is None
 
 
 @pytest.mark.parametrize("values", [np.array(["a"]), np.float32(1), np.array([object()])])

@@ -90,6 +90,30 @@ def test_damage_is_told_and_the_other_recordings_are_checked_all_the_same(stored
     assert {key for key, _ in report.findings} == {"lab/S1/1/b"}
 
 
+def test_spoiled_files_hide_neither_each_other_nor_the_breaches_and_physics_of_the_rest(stored):
+    breached, faulty = calm("e"), calm("f")
+    breached.imu["acc"].attrs["units"] = "g"
+    faulty.imu["acc"].values[:] *= np.float32(1 / 9.8)
+    path = stored(calm("a"), calm("b"), calm("c"), calm("d"), breached, faulty, calm("g"))
+    units = path / "recordings/S1/1"
+    whole = (units / "a.zarr.zip").read_bytes()
+    (units / "a.zarr.zip").write_bytes(whole[: len(whole) // 2])
+    (units / "b.zarr.zip").write_bytes(b"")
+    (units / "c.zarr.zip").write_bytes((units / "g.zarr.zip").read_bytes())
+    (units / "d.zarr.zip").unlink()
+    (units / "foo bar.zarr.zip").write_bytes(b"hello")
+    report = verification.validate(path)
+    assert not report.ok
+    names = [f"recordings/S1/1/{name}.zarr.zip" for name in ("a", "b", "c", "d", "foo bar")]
+    assert sorted({sentence.partition(":")[0] for sentence in report.damaged}) == names
+    assert [key for key, _ in report.unread] == [f"lab/S1/1/{name}" for name in ("a", "b", "c", "foo bar")]
+    assert [key for key, _ in report.breaches] == ["lab/S1/1/e"]
+    assert {key for key, _ in report.failures} == {"lab/S1/1/f"}
+    assert {key for key, _ in report.findings} == {f"lab/S1/1/{name}" for name in "efg"}
+    assert "if it is no recording, move it elsewhere" in report.text()
+    assert "7 recordings, 4 unread; 5 faults of files" in report.text()
+
+
 def test_the_report_reads_as_json_table_and_text(stored):
     wrong = calm("wrong")
     wrong.imu["acc"].attrs["units"] = "g"

@@ -487,6 +487,22 @@ def test_the_cache_is_made_once_and_equal_to_what_made_it(tmp_path):
         np.testing.assert_array_equal(getattr(again, name), getattr(fresh, name))
 
 
+@pytest.mark.parametrize("name", ["signals", "targets", "labelled", "native_time_s", "native_hashes"])
+def test_a_rotten_cache_is_made_again_and_never_gives_other_windows(tmp_path, name):
+    store, names = FakeStore([make()]), ("signals", "targets", "labelled", "native_time_s", "native_hashes")
+    data = prepare(store, KNEE, cache=tmp_path)
+    fresh = {array: getattr(data, array).copy() for array in names}  # a copy, as maps would show the rot as well
+    shard = next(path for path in next(tmp_path.glob(f"*/{name}/c")).rglob("*") if path.is_file())
+    whole = shard.read_bytes()
+    shard.write_bytes(bytes([whole[0] ^ 0x41]) + whole[1:])
+    for _ in range(2):
+        again = prepare(store, KNEE, cache=tmp_path)
+        assert store.reads == 2  # made again once, then found whole
+        for array in names:
+            np.testing.assert_array_equal(getattr(again, array), fresh[array])
+    assert shard.read_bytes() == whole
+
+
 @pytest.mark.parametrize("change", [{"digest": "ef" * 32}, {"changes": {"person": "known/P1"}}])
 def test_another_store_or_another_index_makes_another_cache(tmp_path, change):
     prepare(FakeStore([make()]), KNEE, cache=tmp_path)

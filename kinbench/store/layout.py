@@ -48,18 +48,25 @@ def units(root: Path) -> Iterator[tuple[str, str]]:
     """
     for subject in _folders(str(root / RECORDINGS)):
         for session in _folders(subject.path):
-            with os.scandir(session.path) as found:
-                for trial in found:
-                    if trial.name.endswith(SUFFIX):
-                        yield f"{subject.name}/{session.name}/{trial.name.removesuffix(SUFFIX)}", trial.path
+            for trial in _listed(session.path):
+                if trial.name.endswith(SUFFIX):
+                    yield f"{subject.name}/{session.name}/{trial.name.removesuffix(SUFFIX)}", trial.path
 
 
 def _folders(path: str) -> list[os.DirEntry[str]]:
+    return [entry for entry in _listed(path) if entry.is_dir()]
+
+
+def _listed(path: str) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(path) as found:
-            return [entry for entry in found if entry.is_dir()]
+            return list(found)
     except FileNotFoundError:
-        return []
+        return []  # none was made yet, or a writer just removed the last recording in it
+    except OSError as error:
+        raise StoreError(
+            f"its recordings cannot be listed ({error.strerror or error}); make the folder readable", where=path
+        ) from error
 
 
 def key_of(dataset: str, name: str) -> Key:

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from kinbench.errors import StoreError, suggest
+from kinbench.errors import DataError, StoreError, suggest
 from kinbench.recording import IndexEntry, Key, Recording
 from kinbench.store import index, layout, unit
 from kinbench.store.writer import Writer
@@ -27,7 +27,10 @@ class Store:
         self.card = card
 
     def __repr__(self) -> str:
-        return f"Store('{self.path}', {len(self._index)} recordings)"
+        try:
+            return f"Store('{self.path}', {len(self._index)} recordings)"
+        except StoreError:
+            return f"Store('{self.path}', damaged: see 'kinbench validate {self.path}')"
 
     def __len__(self) -> int:
         return len(self._index)
@@ -36,8 +39,16 @@ class Store:
         return iter(self.keys())
 
     def keys(self) -> list[Key]:
-        """Return the keys in natural order (trial2 before trial10)."""
+        """Return the keys in natural order (trial2 before trial10).
+
+        Like all that tells what is in the store, it raises ``StoreError`` naming every damaged and every lost recording
+        rather than go on with fewer.
+        """
         return sorted(layout.key_of(self.name, name) for name in self._index)
+
+    def found(self) -> list[Key]:
+        """Return the keys of all files that are there, damaged or not, in natural order. Opens none: for checks."""
+        return sorted(layout.key_of(self.name, name) for name, _ in layout.units(self.path))
 
     def entries(self) -> list[IndexEntry]:
         """Return the index entries in the order of ``keys``, without opening a recording."""
@@ -67,13 +78,18 @@ class Store:
         digests = sorted(found.entry.digest for found in self._index.values())
         return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
-    def read(self, key: Key) -> Recording:
-        """Return one recording, every byte checked; raises ``StoreError`` where it is absent or damaged."""
-        return unit.read(self._path(key), key)
+    def read(self, key: Key | str) -> Recording:
+        """Return one recording, named by its key or the key's text, every byte checked.
 
-    def read_inputs(self, key: Key) -> tuple[xr.Dataset | None, dict[str, Any]]:
+        Raises ``StoreError`` where it is absent or damaged.
+        """
+        asked = self._key(key)
+        return unit.read(self._path(asked), asked)
+
+    def read_inputs(self, key: Key | str) -> tuple[xr.Dataset | None, dict[str, Any]]:
         """Return (imu stream or None, attributes) without reading a byte of the reference."""
-        return unit.read_inputs(self._path(key), key)
+        asked = self._key(key)
+        return unit.read_inputs(self._path(asked), asked)
 
     def verify(self) -> list[str]:
         """Hash and decode everything again; return one sentence per damaged, missing or unexpected file.
@@ -84,31 +100,63 @@ class Store:
         return [*self._root_problems(), *self._unit_problems(), *self._index_problems(), *self._strangers()]
 
     def rebuild_index(self) -> None:
-        """Derive the index anew from the recordings and save it; raises ``StoreError`` while someone is writing."""
+        """Derive the index anew from the recordings and save it: lost ones are forgotten, damaged ones stay to be told.
+
+        Raises ``StoreError`` while someone is writing.
+        """
         with Writer(self.path, self.name, self.card) as writer:
             writer.rebuild_index()
         self.__dict__.pop("_index", None)
 
     @cached_property
     def _index(self) -> index.Index:
-        return index.current(self.path, self.name, index.stored(self.path) or {})
+        return index.current(self.path, self.name)
+
+    def _key(self, said: Key | str) -> Key:
+        if isinstance(said, Key):
+            return said
+        try:
+            return Key.parse(said)
+        except ValueError as error:
+            raise StoreError(
+                f"expected a key as 'dataset/subject/session/trial', found '{said}'.{self._nearest(said)}",
+                where=self.path,
+            ) from error
 
     def _path(self, key: Key) -> Path:
-        path = layout.unit_path(self.path, key)
+        try:
+            path = layout.unit_path(self.path, key)
+        except DataError as error:
+            raise self._absent(key) from error
         if key.dataset != self.name or not path.is_file():
-            hint = suggest(str(key), [str(known) for known in self.keys()])
-            raise StoreError(f"there is no recording {key}.{hint}", where=self.path)
+            raise self._absent(key)
         return path
 
+    def _absent(self, key: Key) -> StoreError:
+        if key.dataset == self.name and layout.unit_name(key) in (index.stored(self.path) or {}):
+            return StoreError(f"expected recording {key}, found its file {index.LOST}", where=self.path)
+        return StoreError(f"there is no recording {key}.{self._nearest(str(key))}", where=self.path)
+
+    def _nearest(self, said: str) -> str:
+        return suggest(said, [str(known) for known in self.found()])
+
     def _root_problems(self) -> Iterator[str]:
-        if (self.path / layout.ROOT).read_bytes() != layout.root_bytes(self.name, self.card):
+        try:
+            same = (self.path / layout.ROOT).read_bytes() == layout.root_bytes(self.name, self.card)
+        except OSError as error:
+            yield f"{layout.ROOT}: it cannot be read ({error.strerror or error}); convert the dataset again"
+            return
+        if not same:
             yield f"{layout.ROOT}: altered after it was written; convert the dataset again"
 
     def _unit_problems(self) -> Iterator[str]:
+        known = index.stored(self.path)
         for name, place in sorted(layout.units(self.path)):
             path, key = Path(place), layout.key_of(self.name, name)
+            stray = " (the index does not name it: if it is no recording, move it elsewhere)"
+            hint = stray if known is not None and name not in known else ""
             for problem in unit.problems(path, key):
-                yield f"{path.relative_to(self.path).as_posix()}: {problem}"
+                yield f"{path.relative_to(self.path).as_posix()}: {problem}{hint}"
 
     def _index_problems(self) -> Iterator[str]:
         if not (self.path / layout.INDEX).is_file():
@@ -121,15 +169,15 @@ class Store:
             key = layout.key_of(self.name, name)
             path = layout.unit_path(self.path, key)
             if not path.is_file():
-                yield f"{path.relative_to(self.path).as_posix()}: missing; convert it again"
-            elif known[name].seal == unit.read_seal(str(path)):
-                yield from self._contradiction(path, key, known[name].entry)
+                yield f"{path.relative_to(self.path).as_posix()}: {index.LOST}"
+            else:
+                yield from self._contradiction(path, key, known[name])
 
-    def _contradiction(self, path: Path, key: Key, entry: IndexEntry) -> Iterator[str]:
+    def _contradiction(self, path: Path, key: Key, known: index.Indexed) -> Iterator[str]:
         try:
-            if unit.read_manifest(path, key).entry != entry:
+            if unit.read_seal(str(path)) == known.seal and unit.read_manifest(path, key).entry != known.entry:
                 yield f"{layout.INDEX}: contradicts the manifest of {key}; rebuild the index"
-        except StoreError:
+        except (OSError, StoreError):
             return  # already told as the unit's own problem
 
     def _strangers(self) -> Iterator[str]:

@@ -51,8 +51,8 @@ _CHUNK_ROWS = 65536
 _ZSTD_LEVEL = 1
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _DAMAGE = (
-    zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError, ValueError, KeyError,
-    TypeError,
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError, ValueError, LookupError,
+    TypeError, AttributeError, ArithmeticError,
 )  # fmt: skip
 """What zipfile, json and zarr raise on bytes that are not what was written."""
 
@@ -199,15 +199,16 @@ def problems(path: Path, key: Key) -> list[str]:
     try:
         members, manifest = _whole(path, key)
         recording = _decode(path, key, members)
-        digest = content_digest(recording)
+        with _damage_told(path):
+            digest = content_digest(recording)
+            entry = entry_of(recording, digest)
     except DataError as error:
         return list(error.problems)
-    found = []
     if digest != manifest.digest:
-        found.append("the content digest in its manifest is not that of its content; convert it again")
-    elif manifest.entry != entry_of(recording, digest):
-        found.append("the index entry in its manifest is not that of its content; convert it again")
-    return found
+        return ["the content digest in its manifest is not that of its content; convert it again"]
+    if manifest.entry != entry:
+        return ["the index entry in its manifest is not that of its content; convert it again"]
+    return []
 
 
 def _whole(path: Path, key: Key) -> tuple[dict[str, bytes], Manifest]:

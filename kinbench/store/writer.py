@@ -22,6 +22,9 @@ class Writer:
 
     On entering, it takes the lock, sweeps what an earlier, killed writer left aside, and makes the store where there is
     none. On leaving, it saves the index. Recordings appear one by one, each by one rename.
+
+    A store with damaged or lost recordings opens too, to be mended: what is written again is whole, what is not
+    stays in the index, so that no reader takes the rest for all there was.
     """
 
     def __init__(self, path: Path, dataset: str, card: Mapping[str, Any]) -> None:
@@ -49,11 +52,11 @@ class Writer:
     ) -> None:
         try:
             if kind is None:
-                self._save_index(index.current(self.path, self.dataset, self._known))
+                self._save_index(self._current())
             else:
                 # The error on its way out is the one to tell; a reader brings an old index up to date by itself.
                 with suppress(StoreError):
-                    self._save_index(index.current(self.path, self.dataset, self._known))
+                    self._save_index(self._current())
             with refusals(self.path):
                 sweep(self._staging)
         finally:
@@ -94,27 +97,41 @@ class Writer:
         return all(attrs.get(name) == plain(value, name) for name, value in wanted.items() if value is not None)
 
     def remove(self, key: Key) -> None:
-        """Remove one recording; raises ``StoreError`` where there is none."""
+        """Remove one recording, damaged or lost ones too; raises ``StoreError`` where there is none."""
         self._own(key)
         path, name = layout.unit_path(self.path, key), layout.unit_name(key)
-        if not path.is_file():
+        if not path.is_file() and name not in self._known:
             raise StoreError(f"there is no recording {key} to remove", where=self.path)
         # First out of the index, then off the disk: an index that names an absent recording means a loss.
+        self._forget(name)
+        if path.is_file():
+            self._unlink(path)
+
+    def rebuild_index(self) -> None:
+        """Derive the index anew from the recordings, believing nothing that the old one says, and save it.
+
+        Lost recordings are forgotten by it. Damaged ones still lie there, so a reader tells of them all the same.
+        """
+        self._known, _ = index.survey(self.path, self.dataset, {})
+        self._save_index(self._known)
+
+    def _current(self) -> index.Index:
+        found, _ = index.survey(self.path, self.dataset, self._known)
+        return {**self._known, **found}
+
+    def _forget(self, name: str) -> None:
         self._known.pop(name, None)
         before = index.stored(self.path) or {}
         if name in before:
             self._save_index({other: found for other, found in before.items() if other != name})
+
+    def _unlink(self, path: Path) -> None:
         with refusals(path):
             path.unlink()
             sync_folder(path.parent)
             for folder in (path.parent, path.parent.parent):
                 if not any(folder.iterdir()):
                     folder.rmdir()
-
-    def rebuild_index(self) -> None:
-        """Derive the index anew from the recordings, believing nothing that the old one says, and save it."""
-        self._known = index.current(self.path, self.dataset, {})
-        self._save_index(self._known)
 
     @property
     def _staging(self) -> Path:
