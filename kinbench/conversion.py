@@ -120,7 +120,7 @@ def _keys_before(path: Path, card: DatasetCard) -> set[Key]:
         raise UsageError(
             f"{path} holds another dataset ({told}); give this one another name (--name), or remove that store."
         )
-    return set(there.keys())
+    return set(there.found())  # damaged ones too: converting again is how they are mended
 
 
 class _Target:

@@ -167,3 +167,16 @@ def test_one_that_is_bad_now_takes_its_earlier_version_along(tmp_path):
     done = convert(Toy(DataError("cut short"), declared("two")), tmp_path, data)
     assert "has left the store" in done.failed[0].reason
     assert [key.trial for key in store.open(done.path)] == ["two"]
+
+
+def test_a_damaged_store_is_mended_by_converting_again(tmp_path):
+    data = tmp_path / "data"
+    done = convert(Toy(declared("one"), declared("two")), tmp_path, data)
+    unit = next(done.path.rglob("one.zarr.zip"))
+    sound = unit.read_bytes()
+    unit.write_bytes(sound[:-100])
+    with pytest.raises(StoreError, match="one"):
+        store.open(done.path).keys()
+    convert(Toy(declared("one"), declared("two")), tmp_path, data)
+    assert unit.read_bytes() == sound
+    assert len(store.open(done.path)) == 2
