@@ -42,16 +42,7 @@ class UserIndividualised:
         if not found:
             raise NotApplicable(f"Nobody has enough for '{self.card.name}': {'; '.join(notes) or 'no recording'}.")
         return [
-            Fold(
-                name=person,
-                test_persons=(person,),
-                train_datasets=persons.datasets,
-                test_dataset=persons.dataset,
-                roles=roles,
-                notes=notes,
-                individual=True,
-            )
-            for person, roles in found.items()
+            replace(persons.fold(person, (person,), roles, notes), individual=True) for person, roles in found.items()
         ]
 
 
@@ -66,14 +57,7 @@ class UserGeneralised:
         persons = _Persons(entries, task)
         tested, notes = persons.having(_ug_roles, TESTED)
         return [
-            Fold(
-                name=name,
-                test_persons=group,
-                train_datasets=persons.datasets,
-                test_dataset=persons.dataset,
-                roles={**others, **_joined([tested[person] for person in group])},
-                notes=notes,
-            )
+            persons.fold(name, group, {**others, **_joined([tested[person] for person in group])}, notes)
             for name, group, others in _generalised(persons, self.card.name, tested, notes)
         ]
 
@@ -93,14 +77,7 @@ class UserAdaptive:
         if not adapted:
             raise NotApplicable(f"Nobody has enough for '{self.card.name}': {'; '.join(notes)}.")
         return [
-            Fold(
-                name=person,
-                test_persons=(person,),
-                train_datasets=persons.datasets,
-                test_dataset=persons.dataset,
-                roles={**others, **adapted[person]},
-                notes=notes,
-            )
+            persons.fold(person, (person,), {**others, **adapted[person]}, notes)
             for _, group, others in generalised
             for person in group
             if person in adapted
@@ -182,6 +159,17 @@ class _Persons:
         self.embargoes = {str(entry.key): entry.embargo for entry in entries}
         self.datasets = tuple(sorted({entry.key.dataset for entry in entries}, key=natural))
         self.dataset = " + ".join(self.datasets)
+
+    def fold(self, name: str, tested: tuple[str, ...], roles: Roles, notes: Notes) -> Fold:
+        """Return a fold that fits and tests within this dataset."""
+        return Fold(
+            name=name,
+            test_persons=tested,
+            train_datasets=self.datasets,
+            test_dataset=self.dataset,
+            roles=roles,
+            notes=notes,
+        )
 
     def having(
         self, split: Callable[[Spans, Mapping[str, int]], Roles], needed: Sequence[Role]
