@@ -15,6 +15,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from kinbench.downloads import Download
 from kinbench.protocol import Fold, ProtocolCard
 from kinbench.recording import Key, Recording, TaskEntry
 from kinbench.tasks import Task
@@ -27,7 +28,11 @@ Float32Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class DatasetCard:
-    """What a dataset is, for people and for the store. Unknown is said, never guessed."""
+    """What a dataset is, for people and for the store. Unknown is said, never guessed.
+
+    ``persons`` is how many people it holds in full, ``sensors`` which ones they wore (or that none are real), ``tier``
+    how its reference was measured (``schema.TIERS``).
+    """
 
     name: str
     title: str
@@ -39,6 +44,36 @@ class DatasetCard:
     citation: str
     url: str = ""
     simulation: bool = False
+    persons: int | None = None
+    sensors: str = ""
+    tier: str = ""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Files that a raw folder should hold.
+
+    ``patterns`` are globs below the raw folder, alternatives of one thing (old and new names). ``check`` looks at one
+    file, cheaply, and returns what is wrong with it, None where nothing is.
+    """
+
+    what: str
+    patterns: tuple[str, ...]
+    required: bool = True
+    check: Callable[[Path], str | None] | None = None
+
+
+@dataclass(frozen=True)
+class RawTree:
+    """What a dataset's raw folder looks like and how a person comes by it.
+
+    ``steps`` says in order which page, which file, which agreement and where to put it. ``downloads`` is what may be
+    fetched without one.
+    """
+
+    expected: tuple[Expected, ...]
+    steps: tuple[str, ...]
+    downloads: tuple[Download, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,7 +101,8 @@ class Adapter(Protocol):
     """Reads one dataset's raw folder. It declares; the engine converts.
 
     ``find(raw)`` must be cheap and reads no signals. It raises ``UsageError`` when the folder is absent or a
-    manifest in it is wrong, ``DataError`` when the folder holds nothing this adapter knows.
+    manifest in it is wrong, ``DataError`` when the folder holds nothing this adapter knows. Optional:
+    ``tree: RawTree``, what ``kinbench data`` shows.
     """
 
     card: DatasetCard

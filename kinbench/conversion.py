@@ -13,10 +13,10 @@ from typing import Any, Literal, Self
 
 import pandas as pd
 
-from kinbench import alignment, harmonisation, kinematics, store
+from kinbench import alignment, harmonisation, kinematics, store, virtual_imu
 from kinbench.contracts import Adapter, DatasetCard, RawDataset, Source
 from kinbench.errors import DataError, UsageError
-from kinbench.recording import Key, Recording
+from kinbench.recording import Declared, Key, Recording
 from kinbench.schema import IDENTIFIER
 
 Progress = Callable[[int, int, str], None]
@@ -157,7 +157,7 @@ class _Target:
 
 def prepare(source: Source) -> Recording:
     """Return one recording in schema form; raises ``DataError`` with every reason why it cannot be believed."""
-    recording = harmonisation.harmonise(source.load())
+    recording = virtual_imu.synthesise(harmonisation.harmonise(source.load()))
     if recording.key != source.key:
         recording = _rekeyed(recording, source.key)
     recording = alignment.align(_with_angles(recording))
@@ -184,9 +184,10 @@ def _with_angles(recording: Recording) -> Recording:
     reference = recording.reference
     if reference is None or "angle" in reference or "segment_quat" not in reference:
         return recording
-    with_angles = kinematics.dofs_from_segments(reference)
+    convention = (recording.declared or Declared()).convention
+    with_angles = kinematics.dofs_from_segments(reference, convention=convention)
     dofs = [str(name) for name in with_angles["dof"].values]
-    return replace(recording, reference=with_angles).with_step("joint_angles", convention="isb_zxy", dofs=dofs)
+    return replace(recording, reference=with_angles).with_step("joint_angles", convention=convention, dofs=dofs)
 
 
 def _named(found: RawDataset, name: str | None) -> RawDataset:

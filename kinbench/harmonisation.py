@@ -58,8 +58,9 @@ def harmonise(recording: Recording) -> Recording:
 
     Acts on the ``units`` of every variable and on ``recording.declared``: quaternion order and direction, world axes,
     segment axes (R_ours_to_world = W R_source A^T, where v_ours = A v_source and W turns the source's world into
-    ours), sign or factor and zero of every DoF, masks. Values become float32. What alignment has still to do
-    (``calibrations``, ``sync``) stays in ``declared``; ``history`` gains one step per thing changed.
+    ours), sign or factor and zero of every DoF, masks. Values become float32; where virtual sensors are still to be
+    made of them, ``virtual_imu.synthesise`` rounds them. What is still to do (``virtual``, ``convention``,
+    ``calibrations``, ``sync``) stays in ``declared``; ``history`` gains one step per thing changed.
 
     Raises ``DataError`` for an unknown unit (all of them at once), and ``UsageError`` for a declaration that cannot
     be: an axis that is none, a mirrored ``segment_axes``, a DoF or segment that the recording does not have.
@@ -78,7 +79,10 @@ def harmonise(recording: Recording) -> Recording:
         reference = _reference_vectors(reference, declared, steps)
         reference = _dof_values(reference, declared, steps)
         reference = _masked(reference, declared.masks, steps)
-    left = Declared(calibrations=declared.calibrations, sync=declared.sync)
+        reference = reference if declared.virtual is not None else _rounded(reference)
+    left = Declared(
+        calibrations=declared.calibrations, sync=declared.sync, convention=declared.convention, virtual=declared.virtual
+    )
     done = replace(recording, imu=imu, reference=reference, declared=None if recording.declared is None else left)
     if any(step["step"] == "turn_world" for step in steps):
         done = done.with_attrs(world=WORLD)
@@ -156,9 +160,16 @@ def _in_units(stream: xr.Dataset, steps: list[dict[str, Any]]) -> xr.Dataset:
     return stream.assign(changed)
 
 
+def _rounded(stream: xr.Dataset) -> xr.Dataset:
+    """Return the stream with its signals as float32."""
+    exact = [name for name, array in stream.data_vars.items() if str(name) in UNITS and array.dtype != np.float32]
+    return stream.assign({name: stream[name].astype(np.float32) for name in exact}) if exact else stream
+
+
 def _like(array: xr.DataArray, values: NDArray[Any], **attrs: str) -> xr.DataArray:
-    """Return the array with other values, as float32, and with these attributes set."""
-    return array.copy(data=np.asarray(values, dtype=np.float32)).assign_attrs(attrs)
+    """Return the array with other values, in its own precision, and with these attributes set."""
+    dtype = np.float64 if array.dtype == np.float64 else np.float32
+    return array.copy(data=np.asarray(values, dtype=dtype)).assign_attrs(attrs)
 
 
 # --- orientations and worlds ------------------------------------------------------------------------------------------

@@ -45,11 +45,21 @@ LEVELS = ("proximal", "mid", "distal", "unknown")
 ATTACHMENTS = ("strap", "tape", "plate", "suit", "virtual", "unknown")
 ROTATION_ORIGINS = ("declared", "static", "functional", "optical", "nominal", "unknown")
 SENSOR_ORIGINS = ("measured", "synthetic")
-ACC_KINDS = ("specific_force", "gravity_removed")
+ACC_KINDS = ("specific_force", "gravity_removed", "rapp2021", "tan2024")
+"""The last two exist to reproduce published errors, on request: Rapp's doubly rotated accelerometer (minus specific
+force, turned from sensor to world instead of back), and Tan's accelerations left in g. No task takes them."""
 TIERS = (
     "optical_marker_ik", "optical_6dof", "markerless_video", "body_model_fit", "encoder", "imu_fusion", "simulation",
 )  # fmt: skip
-CONVENTIONS = ("isb_zxy", "opensim_coordinate", "plug_in_gait", "visual3d", "axis_angle", "encoder_pin")
+CONVENTIONS = (
+    "isb_zxy",
+    "calgary_clinic",
+    "opensim_coordinate",
+    "plug_in_gait",
+    "visual3d",
+    "axis_angle",
+    "encoder_pin",
+)
 SYNC_METHODS = ("hardware", "same_clock", "declared", "estimated", "none")
 ACTIVITIES = (
     "walking", "walking_treadmill", "running", "running_treadmill", "standing", "sitting", "sit_to_stand", "squat",

@@ -11,18 +11,17 @@ FLOORS = {
     1: ("schema", "metrics", "tasks", "files"),
     2: ("recording", "plugins", "results"),
     3: ("virtual_imu", "kinematics"),
-    4: ("store", "harmonisation", "alignment"),
+    4: ("store", "harmonisation", "alignment", "downloads"),
     5: ("windows", "inspection"),
     6: ("protocol",),
     7: ("contracts", "engines", "statistics"),
-    8: ("conversion", "runner", "leaderboards", "verification", "testing"),
+    8: ("acquisition", "conversion", "runner", "leaderboards", "verification", "testing"),
     9: ("api",),
     10: ("cli",),
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 GUESTS = {
-    "kinbench_adapters": {"contracts", "recording", "schema", "errors"},
-    "kinbench_adapters._simulation": {"contracts", "recording", "schema", "errors", "virtual_imu", "kinematics"},
+    "kinbench_adapters": {"contracts", "recording", "schema", "errors", "virtual_imu", "kinematics"},
     "kinbench_benchmarks": {
         "protocol", "windows", "recording", "schema", "tasks", "metrics", "contracts", "kinematics", "virtual_imu",
         "alignment", "errors",

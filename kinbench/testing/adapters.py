@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from kinbench import harmonisation
+from kinbench import harmonisation, virtual_imu
 from kinbench.contracts import DatasetCard, RawDataset, Source
 from kinbench.errors import DataError, UsageError
 from kinbench.recording import Key, Recording
@@ -174,7 +174,7 @@ def _check_repeats(where: str, first: Recording, second: Recording) -> None:
 def _check_harmonises(where: str, recording: Recording) -> None:
     """Let the engine act on what is declared; what remains must be what only alignment can still settle."""
     try:
-        done = harmonisation.harmonise(recording)
+        done = virtual_imu.synthesise(harmonisation.harmonise(recording))
     except (DataError, UsageError) as error:
         raise AssertionError(f"{where}: what it declares cannot be acted on: {error}") from error
     waiting = set((done.declared.calibrations if done.declared else None) or ())

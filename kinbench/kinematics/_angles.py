@@ -43,7 +43,7 @@ def rotation_from_angles(a: ArrayLike, b: ArrayLike, c: ArrayLike) -> FloatArray
     return np.asarray(quaternions, dtype=np.float64)
 
 
-def dofs_from_segments(segments: xr.Dataset) -> xr.Dataset:
+def dofs_from_segments(segments: xr.Dataset, *, convention: str = CONVENTION) -> xr.Dataset:
     """Return the reference with ``angle`` (time, dof) in degrees beside its ``segment_quat``.
 
     ``segments`` must be in canonical axes (segment to world, Y up), as harmonisation leaves it. Every DoF of
