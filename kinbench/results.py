@@ -143,7 +143,8 @@ class DatasetPart(_Part):
     """One store that took part: its digest, and those of the recordings used.
 
     ``conventions`` of the reference angles, and ``rotation_origins`` of the sensors used (how each sensor's rotation
-    to its segment was found), are listed once each.
+    to its segment was found), are listed once each; so are ``sensor_origins``: ``synthetic`` sensors were computed
+    from the motion of the body that also gives the angles, and nobody wore them.
     """
 
     name: str
@@ -151,6 +152,7 @@ class DatasetPart(_Part):
     simulation: bool
     conventions: tuple[str, ...]
     rotation_origins: tuple[str, ...]
+    sensor_origins: tuple[str, ...] = ("measured",)
     recordings: dict[str, str]
 
 

@@ -235,6 +235,16 @@ def test_simulation_is_said_wherever_a_score_of_it_appears(tmp_path):
     assert "SIMULATION" not in board(three("line", (1.0, 2.0, 3.0))).markdown()
 
 
+def test_virtual_sensors_are_said_in_the_caption():
+    worn = three("line", (1.0, 2.0, 3.0))
+    virtual = [
+        r.model_copy(update={"datasets": (r.datasets[0].model_copy(update={"sensor_origins": ("synthetic",)}),)})
+        for r in worn
+    ]
+    assert "VIRTUAL SENSORS: the signals of lab" in only(virtual).caption
+    assert "VIRTUAL" not in only(worn).caption
+
+
 def test_names_cannot_break_the_tables(tmp_path):
     evil = three("=a|b<script>", (1.0, 2.0, 3.0))
     found = board(evil)

@@ -40,7 +40,7 @@ def caption(
         sentences.append(f"{len(found.failed)} cells failed and are listed.")
     if transfer and any(result.fold.diagonal for result in found.every):
         sentences.append("(ug) or (ui) marks the diagonal: trained and tested within one dataset, by that protocol.")
-    sentences += _left_out(found) + _conventions(found)
+    sentences += _left_out(found) + _conventions(found) + _virtual(found)
     if not transfer:
         sentences.append(f"Data: {first.fold.test_dataset}, state {data_of(first).digest[:12]}.")
     if any(result.simulation for result in found.every):
@@ -89,6 +89,16 @@ def _conventions(found: Group) -> list[str]:
         return []
     told = "; ".join(f"{name} {', '.join(conventions)}" for name, conventions in sorted(known.items()))
     return [f"The references follow different conventions ({told}): part of an error may be a difference of zero pose."]
+
+
+def _virtual(found: Group) -> list[str]:
+    named = {part.name for result in found.every for part in result.datasets if "synthetic" in part.sensor_origins}
+    if not named:
+        return []
+    return [
+        f"VIRTUAL SENSORS: the signals of {', '.join(sorted(named))} were computed from the motion that also gives the "
+        "angles, and nobody wore them."
+    ]
 
 
 def _missing_words(grids: Mapping[tuple[str, str], Grid], metrics: Sequence[str]) -> list[str]:

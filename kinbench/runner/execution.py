@@ -287,6 +287,7 @@ def _dataset_part(space: Workspace, cell: Cell, name: str, used: Sequence[TaskEn
         name=name, digest=space.digest(name), simulation=any(entry.simulation for entry in mine),
         conventions=tuple(sorted({entry.convention for entry in mine if entry.convention})),
         rotation_origins=space.rotation_origins(cell.task, name),
+        sensor_origins=space.sensor_origins(cell.task, name),
         recordings={str(entry.key): entry.digest for entry in mine},
     )  # fmt: skip
 

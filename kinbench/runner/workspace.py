@@ -8,7 +8,7 @@ from typing import Any
 
 from kinbench import plugins, windows
 from kinbench.protocol import Fold, check_leaks
-from kinbench.recording import Span, TaskEntry
+from kinbench.recording import SensorEntry, Span, TaskEntry
 from kinbench.runner.cells import ModelChoice
 from kinbench.store import Store
 from kinbench.tasks import Task
@@ -46,14 +46,15 @@ class Workspace:
 
     def rotation_origins(self, task: Task, store: str) -> tuple[str, ...]:
         """Return how the rotations of the task's sensors to their segments were found, in one store."""
+        return tuple(sorted({sensor.rotation_origin for sensor in self._sensors(task, store)}))
+
+    def sensor_origins(self, task: Task, store: str) -> tuple[str, ...]:
+        """Return whether the task's sensors were worn (``measured``) or computed (``synthetic``), in one store."""
+        return tuple(sorted({sensor.origin for sensor in self._sensors(task, store)}))
+
+    def _sensors(self, task: Task, store: str) -> list[SensorEntry]:
         segments = {segment for leg in task.legs for segment in task.segments_of(leg)}
-        found = {
-            sensor.rotation_origin
-            for entry in self._index[store]
-            for sensor in entry.sensors
-            if sensor.segment in segments
-        }
-        return tuple(sorted(found))
+        return [s for entry in self._index[store] for s in entry.sensors if s.segment in segments]
 
     def model(self, choice: ModelChoice) -> Any:
         """Return a fresh model. Its plugin is looked up once per process: reading all entry points takes long."""
