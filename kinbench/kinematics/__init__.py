@@ -2,18 +2,34 @@
 
 from kinbench.kinematics._angles import (
     CONVENTION,
+    clinic_angles,
     dofs_from_segments,
     joint_angles,
     mirror_acc,
     mirror_gyr,
     rotation_from_angles,
 )
+from kinbench.kinematics._chains import forward_kinematics, world_from_affines
+from kinbench.kinematics._rotations import matrices, orthonormal, quaternions, rotations_from_vectors
+from kinbench.kinematics._segments import Frame, RigidFit, SegmentMotion, cluster_motion, fit_rigid
 
 __all__ = [
     "CONVENTION",
+    "Frame",
+    "RigidFit",
+    "SegmentMotion",
+    "clinic_angles",
+    "cluster_motion",
     "dofs_from_segments",
+    "fit_rigid",
+    "forward_kinematics",
     "joint_angles",
+    "matrices",
     "mirror_acc",
     "mirror_gyr",
+    "orthonormal",
+    "quaternions",
     "rotation_from_angles",
+    "rotations_from_vectors",
+    "world_from_affines",
 ]
