@@ -9,12 +9,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from kinbench.harmonisation.grids import Plan, covered, interpolate, onto_grid, plan
 from kinbench.kinematics import mirror_acc, mirror_gyr
 from kinbench.metrics import circular_difference
 from kinbench.recording import Recording
 from kinbench.tasks import Moving, Task
 from kinbench.windows.fingerprints import Samples, samples_of
-from kinbench.windows.resampling import Plan, covered, interpolate, plan, resample
 
 FloatArray = NDArray[np.float64]
 Float32Array = NDArray[np.float32]
@@ -118,7 +118,7 @@ def _sensor(imu: xr.Dataset, segment: str, task: Task, way: Plan, time_s: FloatA
     else:
         if own_s[0] != time_s[0]:
             values, known = interpolate(own_s[known], values[known], time_s), np.ones_like(known)
-        on_grid = resample(way, time_s, values, known)
+        on_grid = onto_grid(way, time_s, values, known)
     if task.axes == "segment":
         parts = [_turned(on_grid[:, start : start + 3], rotations[index]) for start in range(0, on_grid.shape[1], 3)]
         on_grid = np.concatenate(parts, axis=1)

@@ -1,7 +1,7 @@
-"""From a recording's own clock to a task's grid: anti-aliased where the rate falls, linear where the clock is uneven.
+"""From a clock to an even grid: anti-aliased where the rate falls, linear where the clock is uneven.
 
-Sample k of a task's grid stands at imu time k / rate_hz. Gaps up to a stated length are bridged linearly, longer ones
-are masked (protocols 1, Resampling and Gaps).
+Sample k of a grid stands at time k / rate_hz. Gaps up to a stated length are bridged linearly, longer ones are masked
+(protocols 1, Resampling and Gaps). ``resample`` uses it per stream, ``kinbench.windows`` for a task's grid.
 """
 
 from __future__ import annotations
@@ -74,10 +74,11 @@ def _ratio(time_s: FloatArray, native_hz: float, rate_hz: float) -> Fraction | N
     return ratio if fits else None
 
 
-def resample(plan: Plan, time_s: FloatArray, values: FloatArray, known: BoolArray) -> FloatArray:
+def onto_grid(plan: Plan, time_s: FloatArray, values: FloatArray, known: BoolArray) -> FloatArray:
     """Return (samples, channel) of one sensor's (n, channel) values; those not ``known`` (n,) are bridged first.
 
-    What no input reaches must be masked with ``covered``; at least one sample must be known.
+    What no input reaches must be masked with ``covered``; at least one sample must be known. Within the filter's
+    reach of a long gap, samples lean on the straight line across it.
     """
     filled = values if known.all() else interpolate(time_s[known], values[known], time_s)
     if plan.ratio == 1:

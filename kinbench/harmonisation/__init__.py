@@ -1,0 +1,11 @@
+"""What is done to recorded numbers, each deed a pure function that leaves a step in ``history``.
+
+``harmonise`` turns declared units, axes, orders and signs into the schema's, and conversion does no more than that. The
+other steps are on request: ``resample``, ``remove_spikes``, ``smooth_savgol``, ``equalise_noise``,
+``straight_walking``. Each takes a recording in schema form and returns another; what it was asked, and what it found,
+stands in the step, so that the history run again gives the same bytes. No step joins what a gap or a mask parts.
+"""
+
+from kinbench.harmonisation._declared import UNITS, WORLD, harmonise
+
+__all__ = ["UNITS", "WORLD", "harmonise"]
