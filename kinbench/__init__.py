@@ -9,7 +9,10 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_API = ("convert", "demo", "execute", "info", "leaderboard", "listing", "open", "plan", "rescore", "run", "validate")
+_API = (
+    "convert", "data", "demo", "execute", "info", "leaderboard", "listing", "open", "plan", "rescore", "run",
+    "validate",
+)  # fmt: skip
 
 __all__ = ["__version__", *_API]
 

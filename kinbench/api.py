@@ -1,7 +1,7 @@
 """What kinbench can do, by name: the command line and a notebook call the same functions.
 
 Names of plugins and stores become objects here; nothing is computed. Paths: stores lie in ``$KINBENCH_DATA`` (else
-``./data``), results in ``$KINBENCH_RESULTS`` (else ``./results``).
+``./data``), results in ``$KINBENCH_RESULTS`` (else ``./results``), a dataset's raw files in ``./raw/<name>``.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import Any
 
 import pandas as pd
 
-from kinbench import conversion, plugins, results, runner, store, verification
+from kinbench import acquisition, conversion, plugins, results, runner, store, verification
 from kinbench import leaderboards as boards
+from kinbench.acquisition import Survey
 from kinbench.contracts import BenchmarkProtocol, Demo
 from kinbench.conversion import Conversion, Progress, ignore
 from kinbench.errors import KinbenchError, StoreError, UsageError, suggest
@@ -42,6 +43,29 @@ def results_folder(results: Folder = None) -> Path:
 
 
 # --- data ------------------------------------------------------------------------------------------------------------
+
+
+def data(
+    name: str,
+    raw: str | Path | None = None,
+    *,
+    download: bool = False,
+    unpinned: bool = False,
+    on_progress: Progress = ignore,
+    on_step: Callable[[str], None] = lambda text: None,
+) -> Survey:
+    """Tell what of a dataset's raw folder is there, missing or wrong, and what to do next; ``table()`` has the files.
+
+    ``name`` is that of an adapter, ``raw`` the folder, ``./raw/<name>`` unless said. ``download`` fetches what the
+    licence lets anyone fetch, each file checked against its pinned hash; ``unpinned`` also what nobody has published
+    a hash of. Raises ``UsageError`` for an adapter that expects no particular folder, or where nothing may be fetched
+    without an agreement.
+    """
+    reader = plugins.create("adapters", name)
+    found = acquisition.survey(reader, Path("raw") / reader.card.name if raw is None else Path(raw), selector=name)
+    if not download:
+        return found
+    return acquisition.obtain(found, reader, unpinned=unpinned, on_progress=on_progress, on_step=on_step)
 
 
 def convert(

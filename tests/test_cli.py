@@ -11,8 +11,8 @@ from conftest import needs_shared
 import kinbench
 from kinbench.cli import main
 
-COMMANDS = ("demo", "convert", "validate", "run", "leaderboard", "list", "info")
-HEAVY = ("torch", "zarr", "xarray", "pandas", "numpy", "scipy")
+COMMANDS = ("demo", "data", "convert", "validate", "run", "leaderboard", "list", "info")
+HEAVY = ("torch", "zarr", "xarray", "pandas", "numpy", "scipy", "pooch", "requests")
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_every_command_has_an_example_json_and_quiet(call, command):
 
 
 def test_the_python_doors_are_those_of_the_command_line():
-    assert {"convert", "open", "run", "leaderboard", "validate", "info", "rescore"} <= set(dir(kinbench))
+    assert {"convert", "data", "open", "run", "leaderboard", "validate", "info", "rescore"} <= set(dir(kinbench))
     for name in set(dir(kinbench)) - {"__version__"}:
         assert callable(getattr(kinbench, name)), "a submodule of that name hides the function"
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):

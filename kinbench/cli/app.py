@@ -87,6 +87,33 @@ def demo(
     _fail_if(len(board.failures))
 
 
+@app.command(epilog="Example: kinbench data opensense ./raw")
+def data(
+    adapter: Annotated[str, typer.Argument(help="Adapter of the dataset ('kinbench list adapters').")],
+    raw: Annotated[Path | None, typer.Argument(help="Folder of the raw files. Default: ./raw/NAME.")] = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch what needs no agreement, checked against pinned hashes.")
+    ] = False,
+    unpinned: Annotated[
+        bool, typer.Option("--unpinned", help="With --download: also files nobody has published a hash of.")
+    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Tell what of a dataset's raw files is there, missing or wrong; fetch it where the licence lets anyone."""
+    if unpinned and not download:
+        raise UsageError("--unpinned goes with --download: it says what may be fetched.")
+    with display.progress("download", quiet, in_bytes=True) as bar:
+        survey = kinbench.data(
+            adapter, raw, download=download, unpinned=unpinned, on_progress=bar,
+            on_step=lambda t: display.say(t, quiet),
+        )  # fmt: skip
+    for failure in survey.failures:
+        display.say(f"failed  {failure}")
+    display.show_json(survey.to_json()) if json else display.show(survey.text())
+    _fail_if(not survey.ok)
+
+
 @app.command(epilog="Example: kinbench convert opensense ./raw    or: kinbench convert lab ./my-lab")
 def convert(
     adapter: Annotated[str, typer.Argument(help="Adapter, e.g. opensense or lab ('kinbench list adapters').")],

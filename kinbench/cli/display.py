@@ -16,24 +16,25 @@ def ignore(done: int, total: int, label: str) -> None:
 
 
 @contextmanager
-def progress(title: str, quiet: bool) -> Iterator[Progress]:
+def progress(title: str, quiet: bool, *, in_bytes: bool = False) -> Iterator[Progress]:
     """Yield a callback (done, total, label) that draws a bar on stderr while a terminal is there to see it."""
     if quiet or not sys.stderr.isatty():
         yield ignore
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bars
 
+    count = DownloadColumn() if in_bytes else MofNCompleteColumn()
     columns = (
-        TextColumn("{task.description:<12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        TextColumn("{task.description:<12}"), BarColumn(), count, TimeElapsedColumn(),
         TextColumn("{task.fields[label]}"),
     )  # fmt: skip
     with Bars(*columns, console=Console(stderr=True)) as bars:
         task = bars.add_task(title, total=None, label="")
 
         def update(done: int, total: int, label: str) -> None:
-            bars.update(task, completed=done, total=total, label=label)
+            bars.update(task, completed=done, total=total or None, label=label)
 
         yield update
 
