@@ -35,7 +35,7 @@ class SoftTissue:
     """How skin and muscle move a sensor on its segment: a damped oscillator driven by the segment's acceleration.
 
     ``natural_hz`` and ``damping`` (ratio) are the oscillator's; ``limit_m`` bounds its travel; ``wobble_deg_per_m``
-    turns the sensor with it. None of ``Dynamics.soft_tissue`` is a sensor screwed to the bone.
+    turns the sensor with it, rolling it over the segment. Without one the sensor is screwed to the bone.
     """
 
     natural_hz: float = 12.0
@@ -70,9 +70,10 @@ class VirtualPlacement:
 class Hardware:
     """What a device makes of what it feels. The defaults are an ideal one at the motion's own rate.
 
-    Noise densities are white noise per root Hz (m s-2 Hz-0.5, rad s-1 Hz-0.5); bias walks are random walks per root
-    second (m s-2 s-0.5, rad s-1 s-0.5); ``acc_bias`` and ``gyr_bias`` the standard deviation of a constant bias;
-    ranges clip (m s-2, rad s-1). ``seed`` makes the draw, and is part of what was done.
+    Noise densities are those of white noise, one-sided (m s-2 Hz-0.5, rad s-1 Hz-0.5): a sample's standard deviation
+    is the density times sqrt(rate / 2). Bias walks are random walks per root second (m s-2 s-0.5, rad s-1 s-0.5);
+    ``acc_bias`` and ``gyr_bias`` the standard deviation of a constant bias per axis; ranges clip (m s-2, rad s-1).
+    ``rate_hz`` is the device's own, None the motion's. ``seed`` makes the draw, and is part of what was done.
     """
 
     rate_hz: float | None = None
@@ -89,12 +90,16 @@ class Hardware:
 
 @dataclass(frozen=True)
 class VirtualImu:
-    """A request to make the imu stream from the reference's ``segment_quat`` and ``segment_position``."""
+    """A request to make the imu stream from the reference's ``segment_quat`` and ``segment_position``.
+
+    ``left_out`` says, by name, which sensors were asked for and cannot be had on this body, and why.
+    """
 
     body: Body
     placements: tuple[VirtualPlacement, ...]
     dynamics: Dynamics = Dynamics()
     hardware: Hardware = Hardware()
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:
         """Return the description as JSON-plain values, for the history."""
@@ -111,4 +116,5 @@ class VirtualImu:
             "dynamics": asdict(self.dynamics),
             "placements": sensors,
             "hardware": asdict(self.hardware),
+            **({"left_out": dict(self.left_out)} if self.left_out else {}),
         }
