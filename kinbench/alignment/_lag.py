@@ -260,11 +260,8 @@ def _valid(stream: xr.Dataset, column: int) -> BoolArray:
 def _segment_rate(quaternions: NDArray[np.floating], time: FloatArray) -> tuple[FloatArray, BoolArray]:
     """Return the angular rate (n, 3) in segment axes, rad/s, by central differences, and where it is known."""
     known = np.isfinite(quaternions).all(axis=1) & (np.abs(quaternions).sum(axis=1) > 0)
-    held = np.where(known[:, None], quaternions, np.array([1.0, 0.0, 0.0, 0.0]))
-    rates = virtual_imu.angular_rate(held, 1.0) / np.gradient(time)[:, None]
-    whole = known.copy()
-    whole[1:] &= known[:-1]
-    whole[:-1] &= known[1:]
+    rates = virtual_imu.angular_rate(np.where(known[:, None], quaternions, np.nan), 1.0) / np.gradient(time)[:, None]
+    whole = np.asarray(np.isfinite(rates).all(axis=1), dtype=bool)
     return rates, whole
 
 
