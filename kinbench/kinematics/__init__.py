@@ -10,11 +10,13 @@ from kinbench.kinematics._angles import (
     rotation_from_angles,
 )
 from kinbench.kinematics._chains import forward_kinematics, world_from_affines
+from kinbench.kinematics._plug_in_gait import PLUG_IN_GAIT, plug_in_gait
 from kinbench.kinematics._rotations import matrices, orthonormal, quaternions, rotations_from_vectors
 from kinbench.kinematics._segments import Frame, RigidFit, SegmentMotion, cluster_motion, fit_rigid
 
 __all__ = [
     "CONVENTION",
+    "PLUG_IN_GAIT",
     "Frame",
     "RigidFit",
     "SegmentMotion",
@@ -28,6 +30,7 @@ __all__ = [
     "mirror_acc",
     "mirror_gyr",
     "orthonormal",
+    "plug_in_gait",
     "quaternions",
     "rotation_from_angles",
     "rotations_from_vectors",
