@@ -15,7 +15,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from kinbench.downloads import Download
+from kinbench.downloads import Download as Download
 from kinbench.protocol import Fold, ProtocolCard
 from kinbench.recording import Key, Recording, TaskEntry
 from kinbench.tasks import Task
