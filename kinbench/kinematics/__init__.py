@@ -10,6 +10,13 @@ from kinbench.kinematics._angles import (
     rotation_from_angles,
 )
 from kinbench.kinematics._chains import forward_kinematics, world_from_affines
+from kinbench.kinematics._gait_events import (
+    GaitEvents,
+    events_from_foot_markers,
+    events_from_force,
+    events_from_gyro,
+    events_from_hip_angle,
+)
 from kinbench.kinematics._plug_in_gait import PLUG_IN_GAIT, plug_in_gait
 from kinbench.kinematics._rotations import matrices, orthonormal, quaternions, rotations_from_vectors
 from kinbench.kinematics._segments import Frame, RigidFit, SegmentMotion, cluster_motion, fit_rigid
@@ -18,11 +25,16 @@ __all__ = [
     "CONVENTION",
     "PLUG_IN_GAIT",
     "Frame",
+    "GaitEvents",
     "RigidFit",
     "SegmentMotion",
     "clinic_angles",
     "cluster_motion",
     "dofs_from_segments",
+    "events_from_foot_markers",
+    "events_from_force",
+    "events_from_gyro",
+    "events_from_hip_angle",
     "fit_rigid",
     "forward_kinematics",
     "joint_angles",

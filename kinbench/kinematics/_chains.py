@@ -35,16 +35,17 @@ def forward_kinematics(
             f"expected offsets ({joints}, 3) or ({count}, {joints}, 3) and a root ({count}, 3), got {arm.shape} and "
             f"{base.shape}"
         )
-    world, position = np.empty_like(local), np.empty((count, joints, 3))
+    # Joints come first while multiplying, so that every factor lies in one piece of memory.
+    turns, arms = np.ascontiguousarray(np.moveaxis(local, 1, 0)), np.broadcast_to(arm, (count, joints, 3))
+    world, position = np.empty_like(turns), np.empty((joints, count, 3))
     for joint in _from_the_root(parents, joints):
         parent = parents[joint]
         if parent == ROOT:
-            world[:, joint], position[:, joint] = local[:, joint], base
+            world[joint], position[joint] = turns[joint], base
         else:
-            world[:, joint] = world[:, parent] @ local[:, joint]
-            reach = np.einsum("nij,...j->ni" if arm.ndim == 2 else "nij,nj->ni", world[:, parent], arm[..., joint, :])
-            position[:, joint] = position[:, parent] + reach
-    return world, position
+            np.matmul(world[parent], turns[joint], out=world[joint])
+            position[joint] = position[parent] + np.einsum("nij,nj->ni", world[parent], arms[:, joint])
+    return np.moveaxis(world, 0, 1), np.moveaxis(position, 0, 1)
 
 
 def world_from_affines(
