@@ -1,19 +1,24 @@
-"""Bare numeric arrays: NumPy ``.npy`` and MATLAB ``.mat`` (v4 to v7).
+"""Bare arrays and trees of them: NumPy ``.npy`` and MATLAB ``.mat`` (v4 to v7).
 
 A ``.npy`` that needs pickle is refused before any of it is read. A ``.mat`` is read by SciPy in a child process under
-a time and a memory limit, because a damaged one can crash or hang the interpreter that reads it.
+a time and a memory limit, because a damaged one can crash or hang the interpreter that reads it. What the variables of
+a ``.mat`` and the fields of its structs are called is also told without reading them.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import math
+import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +26,12 @@ from numpy.typing import NDArray
 from kinbench.errors import DataError
 
 FloatArray = NDArray[np.float64]
+Tree: TypeAlias = "FloatArray | str | tuple[Tree, ...] | dict[str, Tree]"
+"""What stands in a ``.mat``: numbers (n-d), text, a cell or struct array in MATLAB's linear order, a struct."""
 
 _TIMEOUT_S = 60.0
 _MEMORY_BYTES = 4 * 2**30
-_CHILD = "import sys; from kinbench_adapters._formats.arrays import _child; _child(sys.argv[1], sys.argv[2])"
+_CHILD = "import sys; from kinbench_adapters._formats.arrays import _child; _child(*sys.argv[1:])"
 
 
 def read_npy(path: Path) -> FloatArray:
@@ -60,31 +67,52 @@ def _npy_header(path: Path, raw: bytes) -> tuple[tuple[int, ...], np.dtype[Any],
     return tuple(shape), dtype, stream.tell()
 
 
+# --- MATLAB files, read by a child ------------------------------------------------------------------------------------
+
+
 def read_mat(path: Path) -> dict[str, FloatArray]:
     """Return every numeric array of a ``.mat`` file as float64, struct fields by dotted path (``trial.knee``).
 
-    1 x n and n x 1 become (n,), n x k stays. Raises ``DataError`` where the file cannot be read, holds no numbers, or
-    is a v7.3 file (HDF5).
+    1 x n and n x 1 become (n,), n x k stays; what has more dimensions is for ``read_mat_tree``. Raises ``DataError``
+    where the file cannot be read, holds no numbers, or is a v7.3 file (HDF5).
     """
-    try:
-        with path.open("rb") as stream:
-            head = stream.read(128)
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", where=path) from error
-    if head.startswith((b"\x89HDF", b"MATLAB 7.3")):
-        raise DataError("is a MATLAB v7.3 file, expected v7 or older; save it again with save(..., '-v7')", where=path)
-    with tempfile.TemporaryDirectory(prefix="kinbench-mat-") as folder:
-        target = Path(folder) / "arrays.npz"
-        _run_child(path, target)
-        with np.load(target, allow_pickle=False) as archive:
-            arrays = {name: archive[name].astype(np.float64) for name in archive.files}
+    arrays = dict(_matrices(read_mat_tree(path)))
     if not arrays:
         raise DataError("holds no numeric array", where=path)
     return arrays
 
 
-def _run_child(path: Path, target: Path) -> None:
-    command = [sys.executable, "-c", _CHILD, str(path.resolve()), str(target)]
+def read_mat_tree(path: Path, keep: Sequence[str] = ("*",)) -> dict[str, Tree]:
+    """Return the variables of a ``.mat`` file: structs as dicts, cells and struct arrays as tuples, text as ``str``.
+
+    Numbers are float64 of their own shape; (m, n) cells come in MATLAB's linear (column-major) order; an array of
+    several texts is a tuple of them. ``keep`` are globs of dotted paths (``IMU.S1*``): of everything else only the
+    place is kept, an empty tuple. What is no number, text, cell or struct (function handles, objects) is left out.
+    Raises ``DataError`` where the file cannot be read, or is a v7.3 file (HDF5).
+    """
+    _refuse_hdf5(path, _head(path, 128))
+    with tempfile.TemporaryDirectory(prefix="kinbench-mat-") as folder:
+        target = Path(folder) / "tree.json"
+        _run_child(path, target, keep)
+        told = json.loads(target.read_text(encoding="utf-8"))
+        return {name: _decoded(item, Path(folder)) for name, item in told["s"].items()}
+
+
+def _head(path: Path, size: int) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(size)
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", where=path) from error
+
+
+def _refuse_hdf5(path: Path, head: bytes) -> None:
+    if head.startswith((b"\x89HDF", b"MATLAB 7.3")):
+        raise DataError("is a MATLAB v7.3 file, expected v7 or older; save it again with save(..., '-v7')", where=path)
+
+
+def _run_child(path: Path, target: Path, keep: Sequence[str]) -> None:
+    command = [sys.executable, "-c", _CHILD, str(path.resolve()), str(target), json.dumps(list(keep))]
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False, stdin=subprocess.DEVNULL
@@ -97,14 +125,40 @@ def _run_child(path: Path, target: Path) -> None:
         raise DataError(f"is no readable MATLAB file (v4 to v7): {told}", where=path)
 
 
-def _child(source: str, target: str) -> None:
-    """Read ``source`` with SciPy and write its numeric arrays to ``target``; runs in a process of its own."""
+def _decoded(told: Any, folder: Path) -> Tree:
+    """Return what the child wrote: ``{"a": file}``, ``{"t": text}``, ``{"l": [...]}`` or ``{"s": {...}}``."""
+    ((kind, value),) = told.items()
+    if kind == "a":
+        numbers: FloatArray = np.load(folder / value, allow_pickle=False)
+        return numbers.astype(np.float64, copy=False)
+    if kind == "t":
+        return str(value)
+    if kind == "l":
+        return tuple(_decoded(item, folder) for item in value)
+    return {name: _decoded(item, folder) for name, item in value.items()}
+
+
+def _matrices(tree: Mapping[str, Tree], prefix: str = "") -> Iterator[tuple[str, FloatArray]]:
+    """Yield (dotted path, array) of each vector and matrix, through structs of one element."""
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from _matrices(value, f"{prefix}{name}.")
+        elif isinstance(value, np.ndarray) and 1 <= value.ndim <= 2 and value.size:
+            yield prefix + name, value.reshape(-1) if 1 in value.shape else value
+
+
+# --- the child's side -------------------------------------------------------------------------------------------------
+
+
+def _child(source: str, target: str, keep: str) -> None:
+    """Read ``source`` with SciPy and write what is wanted of it to ``target``; runs in a process of its own."""
     _limit_memory()
     import scipy.io
 
     variables = scipy.io.loadmat(source, struct_as_record=False, squeeze_me=False)
     named = {name: value for name, value in variables.items() if not name.startswith("__")}
-    np.savez(target, allow_pickle=False, **dict(_numeric(named)))
+    told = _Encoder(Path(target).parent, json.loads(keep)).struct(named, "")
+    Path(target).write_text(json.dumps(told), encoding="utf-8")
 
 
 def _limit_memory() -> None:
@@ -118,15 +172,118 @@ def _limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
-def _numeric(named: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, NDArray[Any]]]:
-    """Yield (dotted path, array) of each numeric array, through structs of one element."""
-    for name, value in named.items():
+class _Encoder:
+    """SciPy's objects as JSON, with the numbers beside it in ``.npy`` files."""
+
+    def __init__(self, folder: Path, keep: Sequence[str]) -> None:
+        self._folder, self._keep = folder, keep
+        self._files = 0
+
+    def struct(self, fields: Mapping[str, Any], path: str) -> dict[str, Any]:
+        told = {}
+        for name, value in fields.items():
+            item = self._value(value, f"{path}.{name}" if path else name)
+            if item is not None:
+                told[name] = item
+        return {"s": told}
+
+    def _value(self, value: Any, path: str) -> dict[str, Any] | None:
+        """Return one value encoded, None for what is no number, text, cell or struct."""
+        if hasattr(value, "_fieldnames"):
+            return self.struct({name: getattr(value, name) for name in value._fieldnames}, path)
         if not isinstance(value, np.ndarray):
-            continue
-        if value.dtype.kind in "iufb" and 1 <= value.ndim <= 2 and value.size:
-            yield prefix + name, value.reshape(-1) if 1 in value.shape else value
-        elif value.dtype == object and value.size == 1:
-            inner = value.reshape(-1)[0]
-            fields = getattr(inner, "_fieldnames", None)
-            if fields is not None:
-                yield from _numeric({field: getattr(inner, field) for field in fields}, f"{prefix}{name}.")
+            return None
+        if value.dtype == object:
+            if value.size == 1 and hasattr(value.flat[0], "_fieldnames"):
+                return self._value(value.flat[0], path)
+            items = (self._value(item, path) for item in value.reshape(-1, order="F"))
+            return {"l": [{"l": []} if item is None else item for item in items]}
+        if not any(fnmatchcase(path, pattern) for pattern in self._keep):
+            return {"l": []} if value.dtype.kind in "iufbU" else None
+        if value.dtype.kind == "U":
+            texts = [str(text) for text in value.reshape(-1, order="F")]
+            return {"t": "".join(texts)} if len(texts) < 2 else {"l": [{"t": text} for text in texts]}
+        if value.dtype.kind in "iufb":
+            return {"a": self._array(value)}
+        return None
+
+    def _array(self, value: NDArray[Any]) -> str:
+        name = f"{self._files}.npy"
+        self._files += 1
+        np.save(self._folder / name, value, allow_pickle=False)
+        return name
+
+
+# --- names without values ---------------------------------------------------------------------------------------------
+
+_COMPRESSED, _MATRIX, _STRUCT = 15, 14, 2
+_PEEK_BYTES = 64 * 2**10
+"""How much of a variable is looked at for its name and its field names, which stand at its beginning."""
+
+
+def mat_fields(path: Path) -> dict[str, tuple[str, ...]]:
+    """Return each variable of a ``.mat`` (v5 to v7) with its struct field names, () for what is no struct.
+
+    Reads the beginning of each variable only, in pure Python. Raises ``DataError`` where the file is no such file, is
+    cut short, or is a v7.3 file (HDF5). (Layout: MATLAB MAT-File Format, MathWorks, R2023a, chapter 1.)
+    """
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(128)
+            _refuse_hdf5(path, head)
+            order = {b"IM": "<", b"MI": ">"}.get(head[126:128])
+            if order is None:
+                raise DataError("is no MATLAB file of version 5 to 7: its header has no byte order mark", where=path)
+            return dict(_named_variables(stream, order))
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", where=path) from error
+    except (struct.error, zlib.error, ValueError) as error:
+        raise DataError(f"is no readable MATLAB file (v5 to v7): {error}", where=path) from error
+
+
+def _named_variables(stream: io.BufferedReader, order: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield (variable, field names) in file order; raises ``ValueError`` where an element is cut short."""
+    end = stream.seek(0, io.SEEK_END)
+    at = 128
+    while at < end:
+        stream.seek(at)
+        kind, size = struct.unpack(f"{order}II", stream.read(8))
+        if at + 8 + size > end:
+            raise ValueError(f"the variable at byte {at} should have {size} bytes, the file ends {end - at - 8} after")
+        if kind in (_COMPRESSED, _MATRIX):
+            raw = stream.read(min(size, _PEEK_BYTES))
+            body = zlib.decompressobj().decompress(raw, _PEEK_BYTES)[8:] if kind == _COMPRESSED else raw
+            name, fields = _variable_names(body, order)
+            if name:
+                yield name, fields
+        at += 8 + size
+
+
+def _variable_names(body: bytes, order: str) -> tuple[str, tuple[str, ...]]:
+    """Return the name of a variable, and of its fields, from the beginning of its element."""
+    flags, at = _subelement(body, 0, order)
+    _, at = _subelement(body, at, order)
+    name, at = _subelement(body, at, order)
+    text = name.decode("utf-8", "replace")
+    if struct.unpack(f"{order}I", flags[:4])[0] & 0xFF != _STRUCT:
+        return text, ()
+    width, at = _subelement(body, at, order)
+    names, _ = _subelement(body, at, order)
+    step = struct.unpack(f"{order}i", width[:4])[0]
+    if step <= 0:
+        raise ValueError(f"the struct '{text}' says that its field names are {step} bytes long")
+    cut = (names[i : i + step].split(b"\0", 1)[0].decode("utf-8", "replace") for i in range(0, len(names), step))
+    return text, tuple(cut)
+
+
+def _subelement(body: bytes, at: int, order: str) -> tuple[bytes, int]:
+    """Return the data of the element at ``at`` (its short form included) and where the next begins."""
+    (tag,) = struct.unpack_from(f"{order}I", body, at)
+    if tag >> 16:
+        size, start, following = tag >> 16, at + 4, at + 8
+    else:
+        (size,) = struct.unpack_from(f"{order}I", body, at + 4)
+        start, following = at + 8, at + 8 + (size + 7) // 8 * 8
+    if start + size > len(body):
+        raise ValueError("a variable ends within its own header")
+    return body[start : start + size], following

@@ -1,0 +1,122 @@
+"""The suit's signals: which columns are whose, by their headers, and what they say of their units."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinbench.errors import DataError
+from kinbench_adapters._formats.arrays import Tree, read_mat_tree
+from kinbench_adapters._movi.rounds import SUIT_VARIABLE
+from kinbench_adapters._movi.trees import numbers, struct, texts
+
+FloatArray = NDArray[np.float64]
+
+RATE_HZ = 120.0
+"""Of the suit and of the cameras (Ghorbani et al. 2021)."""
+
+WIDTHS = {"X": 3, "V": 3, "Q": 4, "A": 3, "W": 3}
+"""Columns of one joint: displacement (m), velocity (m s-1), quaternion, acceleration (g), angular rate (rad s-1)."""
+
+_HEADER = re.compile(r"(?P<joint>\d{2})[^0-9A-Za-z]*(?P<kind>[XVQAW])[^0-9A-Za-z]*(?P<part>[0-9A-Za-z]?)")
+_PARTS = {3: "xyz", 4: "wxyz"}
+_FEWEST = 4
+
+ACC_RANGE_G = (0.6, 1.6)
+"""A person's median acceleration lies in here, in g, whatever they do; in m s-2 it would be near 9.8."""
+GYR_LIMIT_RAD_S = 60.0
+"""No suit of this kind ranges to it (2000 deg s-1 are 35 rad s-1); one sample in a hundred above it is not rad s-1."""
+
+
+@dataclass(frozen=True)
+class SuitRound:
+    """One round of the suit: ``data`` (n, 336), and the columns of each joint's kinds, in the order x, y, z."""
+
+    data: FloatArray
+    joints: tuple[str, ...]
+    columns: Mapping[tuple[str, str], tuple[int, ...]]
+
+    def signal(self, joint: str, kind: str) -> FloatArray:
+        """Return (n, 3) of ``A`` in g or ``W`` in rad s-1, or (n, 4) of ``Q``, of one joint."""
+        return self.data[:, list(self.columns[joint, kind])]
+
+
+def read_suit(path: Path, field: str) -> SuitRound:
+    """Read one round of a suit file; raises ``DataError`` with all that is wrong with it."""
+    tree = read_mat_tree(path, keep=(f"{SUIT_VARIABLE}.{field}.*",))
+    round_ = struct(struct(tree, SUIT_VARIABLE, path), field, path)
+    data = numbers(round_, "data", path, (None, None))
+    if len(data) < _FEWEST:
+        raise DataError(f"'{SUIT_VARIABLE}.{field}' holds {len(data)} samples: the round is empty", where=path)
+    return SuitRound(data, *_columns(round_, data.shape[1], field, path))
+
+
+def _columns(
+    round_: Mapping[str, Tree], width: int, field: str, path: Path
+) -> tuple[tuple[str, ...], dict[tuple[str, str], tuple[int, ...]]]:
+    headers, names = texts(round_, "dataHeader", path), texts(round_, "jointNames", path)
+    codes = texts(round_, "jointNumbers", path)
+    place = f"'{SUIT_VARIABLE}.{field}'"
+    if len(headers) != width:
+        raise DataError(f"{place} has {width} columns and {len(headers)} headers for them", where=path)
+    if len(names) != len(codes) or len(set(names)) != len(names) or len(set(codes)) != len(codes):
+        raise DataError(
+            f"{place}: expected one number for each joint, found {len(codes)} for {len(names)} names, or some twice",
+            where=path,
+        )
+    joint_of = dict(zip(codes, names, strict=True))
+    found: dict[tuple[str, str], dict[str, int]] = {}
+    problems = []
+    for index, header in enumerate(headers):
+        match = _HEADER.fullmatch(header)
+        if match is None or match["joint"] not in joint_of:
+            problems.append(f"{place}: column {index + 1} is headed '{header}', expected one like '01-A-x'")
+            continue
+        parts = found.setdefault((joint_of[match["joint"]], match["kind"]), {})
+        part = match["part"].lower().replace("s", "w") or str(len(parts) + 1)
+        if part in parts:
+            problems.append(f"{place}: column {index + 1} is headed '{header}', as another one is")
+        parts[part] = index
+    if not problems:
+        problems = [f"{place}: {text}" for text in _incomplete(names, found)]
+    if problems:
+        raise DataError(problems[:10], where=path)
+    return tuple(names), {key: _ordered(parts) for key, parts in found.items()}
+
+
+def _incomplete(names: Sequence[str], found: Mapping[tuple[str, str], Mapping[str, int]]) -> list[str]:
+    problems = []
+    for name in names:
+        for kind, width in WIDTHS.items():
+            parts = set(found.get((name, kind), ()))
+            numbered = ({str(i + start) for i in range(width)} for start in (0, 1))
+            if parts != set(_PARTS[width]) and parts not in numbered:
+                told = ", ".join(sorted(parts)) or "none"
+                problems.append(f"joint '{name}' should have {width} columns of kind {kind}, and has {told}")
+    return problems
+
+
+def _ordered(parts: Mapping[str, int]) -> tuple[int, ...]:
+    order = _PARTS[len(parts)] if set(parts) == set(_PARTS[len(parts)]) else sorted(parts)
+    return tuple(parts[part] for part in order)
+
+
+def refuse_units(acc: FloatArray, gyr: FloatArray, path: Path) -> None:
+    """Raise ``DataError`` where accelerations (n, k, 3) cannot be in g, or angular rates not in rad s-1."""
+    size = np.linalg.norm(acc, axis=-1)
+    known = size[np.isfinite(size)]
+    middle = float(np.median(known)) if known.size else float("nan")
+    problems = []
+    if not ACC_RANGE_G[0] <= middle <= ACC_RANGE_G[1]:
+        problems.append(f"expected accelerations in g, of median size near 1, found {middle:.3g}")
+    rate = np.abs(gyr[np.isfinite(gyr)])
+    if not rate.size or np.percentile(rate, 99) > GYR_LIMIT_RAD_S:
+        told = f"99 % below {np.percentile(rate, 99):.3g}" if rate.size else "none"
+        problems.append(f"expected angular rates in rad s-1, up to {GYR_LIMIT_RAD_S:g}, found {told}")
+    if problems:
+        raise DataError(problems, where=path)
