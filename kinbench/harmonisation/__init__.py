@@ -6,6 +6,19 @@ other steps are on request: ``resample``, ``remove_spikes``, ``smooth_savgol``, 
 stands in the step, so that the history run again gives the same bytes. No step joins what a gap or a mask parts.
 """
 
+from kinbench.harmonisation._cleaning import remove_spikes, smooth_savgol
 from kinbench.harmonisation._declared import UNITS, WORLD, harmonise
+from kinbench.harmonisation._noise import equalise_noise
+from kinbench.harmonisation._resampling import resample
+from kinbench.harmonisation._straight import straight_walking
 
-__all__ = ["UNITS", "WORLD", "harmonise"]
+__all__ = [
+    "UNITS",
+    "WORLD",
+    "equalise_noise",
+    "harmonise",
+    "remove_spikes",
+    "resample",
+    "smooth_savgol",
+    "straight_walking",
+]

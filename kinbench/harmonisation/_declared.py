@@ -1,4 +1,4 @@
-"""Declared units, axes, orders and signs to the schema's: the only place that multiplies or rotates recorded numbers.
+"""Declared units, axes, orders and signs to the schema's: what every conversion does to recorded numbers.
 
 An adapter declares facts about raw numbers; here they are acted on, once, each leaving a step in ``history``. What is
 already in schema form stays as it is, so that harmonising twice is harmonising once.
@@ -17,6 +17,7 @@ from scipy.spatial.transform import Rotation
 
 from kinbench import schema
 from kinbench.errors import DataError, UsageError, suggest
+from kinbench.harmonisation._rotations import product
 from kinbench.recording import Declared, Mask, Recording
 
 FloatArray = NDArray[np.float64]
@@ -221,11 +222,11 @@ def _canonical(
         values = values * np.array([1, -1, -1, -1], dtype=values.dtype)
         steps.append({"step": "invert_quaternion", "variable": variable})
     if world is not None and not np.array_equal(world, np.eye(3)):
-        values = _product(_quaternion(world), values.astype(np.float64))
+        values = product(_quaternion(world), values.astype(np.float64))
         steps.append({"step": "turn_world", "variable": variable, "matrix": world.tolist()})
     if axes is not None and not np.array_equal(axes, np.broadcast_to(np.eye(3), axes.shape)):
         inward = np.stack([_quaternion(matrix.T) for matrix in axes])
-        values = _product(values.astype(np.float64), inward)
+        values = product(values.astype(np.float64), inward)
         steps.append({"step": "turn_segments", "variable": variable, "matrices": axes.tolist()})
     return values
 
@@ -262,21 +263,6 @@ def _axis(text: str, field: str) -> FloatArray:
         raise UsageError(f"{field} must be an axis such as 'z' or '-y', and is {text!r}")
     unit: FloatArray = np.eye(3)[schema.AXES.index(letter)]
     return -unit if text.startswith("-") else unit
-
-
-def _product(left: FloatArray, right: FloatArray) -> FloatArray:
-    """Return the Hamilton product, w first, of arrays (..., 4) that broadcast; norms and NaN pass through."""
-    w1, x1, y1, z1 = np.moveaxis(left, -1, 0)
-    w2, x2, y2, z2 = np.moveaxis(right, -1, 0)
-    return np.stack(
-        [
-            w1 * w2 - x1 * x2 - y1 * y2 - z1 * z2,
-            w1 * x2 + x1 * w2 + y1 * z2 - z1 * y2,
-            w1 * y2 - x1 * z2 + y1 * w2 + z1 * x2,
-            w1 * z2 + x1 * y2 - y1 * x2 + z1 * w2,
-        ],
-        axis=-1,
-    )
 
 
 def _quaternion(matrix: FloatArray) -> FloatArray:

@@ -18,7 +18,7 @@ from kinbench.windows.applicability import applicable, feasible_legs
 from kinbench.windows.derivation import Derived, derive
 from kinbench.windows.taskdata import NativePiece, Piece, TaskData
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 """Part of a cache's name; raised by any change of what ``prepare`` computes or how it lies on disk."""
 
 Progress = Callable[[int, int, str], None]
