@@ -21,9 +21,8 @@ from kinbench.harmonisation._streams import (
     streams_of,
     stretches,
     with_streams,
-    within,
 )
-from kinbench.recording import Recording
+from kinbench.recording import Recording, with_valid
 
 BODY = ("trunk", "pelvis")
 """Whose heading is a person's, in this order."""
@@ -66,7 +65,7 @@ def straight_walking(recording: Recording, *, tolerance_deg: float = 30.0) -> Re
     straight = np.isfinite(yaw_deg) & (away <= tolerance_deg)
     spans = [(float(time_s[start]), float(time_s[stop - 1])) for start, stop in stretches(time_s, straight)]
     marked = {
-        where: within(stream, _inside(np.asarray(stream["time"].values, dtype=np.float64), spans))
+        where: with_valid(stream, _inside(np.asarray(stream["time"].values, dtype=np.float64), spans))
         for where, stream in streams_of(recording).items()
     }
     return with_streams(recording, marked).with_step(

@@ -94,19 +94,6 @@ def known_cells(stream: xr.Dataset, name: str) -> BoolArray:
     return np.asarray(there & believed(stream, name), dtype=bool)
 
 
-def within(stream: xr.Dataset, kept: BoolArray) -> xr.Dataset:
-    """Return the stream with ``valid`` False wherever ``kept`` (n,) is False; values and other masks stay."""
-    if "valid" in stream:
-        mask, dims = np.asarray(stream["valid"].values, dtype=bool), stream["valid"].dims
-    elif "sensor" in stream.dims or "dof" in stream.dims:
-        dims = ("time", "sensor" if "sensor" in stream.dims else "dof")
-        finite = np.isfinite(stream["angle"].values) if "angle" in stream else True
-        mask = np.broadcast_to(finite, tuple(stream.sizes[dim] for dim in dims))
-    else:
-        mask, dims = np.ones(kept.size, dtype=bool), ("time",)
-    return stream.assign(valid=(dims, mask & kept.reshape((-1,) + (1,) * (mask.ndim - 1))))
-
-
 def put(stream: xr.Dataset, name: str, values: FloatArray) -> xr.Dataset:
     """Return the stream with other values (n, column, component) of one variable, in its own precision."""
     array = stream[name]

@@ -16,6 +16,7 @@ from kinbench.recording._streams import (
     placements_of,
     segment_dataset,
     with_rotations,
+    with_valid,
 )
 from kinbench.recording._virtual import (
     Body,
@@ -51,4 +52,5 @@ __all__ = [
     "placements_of",
     "segment_dataset",
     "with_rotations",
+    "with_valid",
 ]

@@ -164,3 +164,20 @@ def with_rotations(imu: xr.Dataset, rotations: Mapping[str, tuple[FloatArray, st
         if str(sensor) in rotations:
             matrices[index], origins[index] = rotations[str(sensor)]
     return imu.assign_coords(rotation=(imu["rotation"].dims, matrices), rotation_origin=("sensor", labels(origins)))
+
+
+def with_valid(stream: xr.Dataset, kept: ArrayLike) -> xr.Dataset:
+    """Return the stream with ``valid`` False wherever ``kept`` (n,) is False; values and earlier masks stay.
+
+    A stream without a mask gets one: (time, sensor); (time, dof), False also where an angle is missing; else (time,).
+    """
+    inside = np.asarray(kept, dtype=bool)
+    dims: tuple[Any, ...] = ("time",)
+    mask = np.ones(inside.size, dtype=bool)
+    if "valid" in stream:
+        mask, dims = np.asarray(stream["valid"].values, dtype=bool), stream["valid"].dims
+    elif "sensor" in stream.dims:
+        mask, dims = np.ones((inside.size, stream.sizes["sensor"]), dtype=bool), ("time", "sensor")
+    elif "angle" in stream:
+        mask, dims = np.isfinite(stream["angle"].values), ("time", "dof")
+    return stream.assign(valid=(dims, mask & inside.reshape((-1,) + (1,) * (mask.ndim - 1))))
