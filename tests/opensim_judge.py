@@ -81,6 +81,62 @@ def pose(model_path, names, values, bodies):
     return rotations, posed
 
 
+MARKERS = {
+    "pelvis": ((0.1, 0.05, 0.12), (0.1, 0.05, -0.12), (-0.1, 0.06, 0.05), (-0.1, 0.06, -0.05)),
+    "femur_r": ((0.07, -0.15, 0.03), (0.02, -0.25, 0.08), (0.0, -0.4, 0.06)),
+    "tibia_r": ((0.04, -0.15, 0.02), (0.0, -0.25, 0.06), (0.0, -0.39, 0.05)),
+    "hand_r": (),
+}
+JOINTS = {
+    "femur_r": ("pelvis", "hip_flexion_r", (0, -0.05, 0.08)),
+    "tibia_r": ("femur_r", "knee_angle_r", (0, -0.42, 0)),
+    "hand_r": ("pelvis", "wrist_flex_r", (0, 0.2, 0.3)),
+}
+
+
+def leg(target, values, locked=()):
+    """Write a model of a pelvis, a leg and an unmarked hand; return where its markers are (n, marker, 3), and who.
+
+    ``values`` (n, 2) are hip flexion and knee angle, rad, about Z; the pelvis moves with them.
+    """
+    model = opensim.Model()
+    bodies = {name: opensim.Body(name, 1.0, opensim.Vec3(0), opensim.Inertia(0.1)) for name in MARKERS}
+    for body in bodies.values():
+        model.addBody(body)
+    root = opensim.FreeJoint("ground_pelvis", model.getGround(), bodies["pelvis"])
+    model.addJoint(root)
+    joints = []
+    for name, (parent, coordinate, at) in JOINTS.items():
+        zero = opensim.Vec3(0)
+        joint = opensim.PinJoint(name, bodies[parent], opensim.Vec3(*at), zero, bodies[name], zero, zero)
+        joint.updCoordinate().setName(coordinate)
+        joint.updCoordinate().set_locked(coordinate in locked)
+        model.addJoint(joint)
+        joints.append(joint)
+    names = []
+    for body, places in MARKERS.items():
+        for number, at in enumerate(places):
+            names.append(f"{body}_{number}")
+            model.addMarker(opensim.Marker(names[-1], bodies[body], opensim.Vec3(*at)))
+    model.finalizeConnections()
+    model.printToXML(target)
+    state = model.initSystem()
+    coordinates = [model.getCoordinateSet().get(name) for name in ("hip_flexion_r", "knee_angle_r")]
+    pelvis = [model.getCoordinateSet().get(i) for i in range(6)]
+    places = np.empty((len(values), len(names), 3))
+    for k, row in enumerate(values):
+        for coordinate, value in zip(coordinates, row, strict=True):
+            coordinate.setValue(state, float(value), False)
+        for axis, coordinate in enumerate(pelvis):
+            coordinate.setValue(state, float(0.2 * np.sin(0.05 * k + axis)), False)
+        model.realizePosition(state)
+        for j, name in enumerate(names):
+            marker = model.getMarkerSet().get(name)
+            point = marker.getLocationInGround(state)
+            places[k, j] = [point.get(axis) for axis in range(3)]
+    return places, names
+
+
 def main(request, target):
     """Do what the request (a JSON file) asks; write the answers to ``target``."""
     asked = json.loads(Path(request).read_text())
@@ -91,6 +147,8 @@ def main(request, target):
         written(**asked["write"])
     if "pose" in asked:
         found["rotations"], found["posed"] = pose(**asked["pose"])
+    if "leg" in asked:
+        found["markers"], found["names"] = leg(**asked["leg"])
     np.savez(target, **found)
 
 

@@ -1,20 +1,16 @@
 """OpenSim as judge: its own readers against ours, and its coordinates against our joint angles."""
 
 import json
-import subprocess
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import SHARED, needs_shared
 from kinbench_adapters._formats.opensim import read_sto, read_trc, write_sto
+from opensim_case import judge
 
 from kinbench import kinematics
 from kinbench.recording import segment_dataset
-
-JUDGE = Path(__file__).with_name("opensim_judge.py")
 
 REFUSED: dict[str, str] = {}
 """Shared files that OpenSim 4.6 refuses, and a word of its reason. There is none: it reads all of them."""
@@ -24,32 +20,6 @@ BODIES = {"pelvis": "pelvis", "thigh_r": "femur_r", "shank_r": "tibia_r", "foot_
 COORDINATES = {"hip_flexion": "hip_flexion", "hip_adduction": "hip_adduction", "hip_internal_rotation": "hip_rotation",
                "knee_flexion": "knee_angle", "ankle_dorsiflexion": "ankle_angle"}  # fmt: skip
 PELVIS = ("pelvis_tilt", "pelvis_list", "pelvis_rotation")
-
-
-def _why_not():
-    done = subprocess.run([sys.executable, "-c", "import opensim"], capture_output=True, text=True, check=False)
-    return "" if done.returncode == 0 else (done.stderr.strip() or "it crashed").splitlines()[-1]
-
-
-@pytest.fixture(scope="module")
-def judge(tmp_path_factory):
-    """Ask OpenSim: judge(read=..., write=..., pose=...) -> arrays by name."""
-    why_not = _why_not()
-    if why_not:
-        pytest.skip(f"OpenSim cannot be imported ({why_not}): pip install 'kinbench[opensim]'")
-    place = tmp_path_factory.mktemp("opensim")
-
-    def judge(**asked):
-        request, target = place / "request.json", place / "found.npz"
-        request.write_text(json.dumps(asked))
-        command = [sys.executable, str(JUDGE), str(request), str(target)]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=place, check=False, timeout=300)
-        assert done.returncode == 0, done.stderr[-2000:]
-        assert not (place / "opensim.log").exists()
-        with np.load(target) as found:
-            return dict(found)
-
-    return judge
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------
@@ -84,7 +54,7 @@ def ours(path):
 
 
 @pytest.fixture(scope="module")
-def readings(judge):
+def readings():
     """{relative name: (our reading, OpenSim's)} of every OpenSim table among the shared recordings."""
     if SHARED is None:
         pytest.skip("the shared recordings are not here: set KINBENCH_SHARED_DATA to their folder")
@@ -129,7 +99,7 @@ def test_markers_read_as_opensims_marker_tools_read_them(readings):
 
 
 @pytest.mark.parametrize("in_degrees", [True, False])
-def test_opensim_reads_what_we_write(judge, tmp_path, in_degrees):
+def test_opensim_reads_what_we_write(tmp_path, in_degrees):
     generator = np.random.default_rng(5)
     time, values = np.cumsum(generator.uniform(0.001, 1, 200)), generator.normal(0, 1e3, (200, 3))
     write_sto(tmp_path / "ours.sto", ["a", "/jointset/hip_r/hip_flexion_r/value", "c"], time, values, in_degrees)
@@ -139,7 +109,7 @@ def test_opensim_reads_what_we_write(judge, tmp_path, in_degrees):
     np.testing.assert_array_equal(found["0/values"], values)
 
 
-def test_we_read_what_opensim_writes(judge, tmp_path):
+def test_we_read_what_opensim_writes(tmp_path):
     generator = np.random.default_rng(6)
     time, values = np.arange(50) / 100, generator.normal(0, 1e3, (50, 2))
     path = tmp_path / "theirs.sto"
@@ -153,7 +123,7 @@ def test_we_read_what_opensim_writes(judge, tmp_path):
 # --- joint angles ----------------------------------------------------------------------------------------------------
 
 
-def differences(judge, model, motion, every, knee_sign=1):
+def differences(model, motion, every, knee_sign=1):
     """{our DoF: our angle minus the model's coordinate, deg} over every ``every``-th row of a shared motion."""
     table = read_sto(SHARED / motion)
     rows = slice(None, None, every)
@@ -177,8 +147,8 @@ def differences(judge, model, motion, every, knee_sign=1):
     "model", ["opensense/example/reference/Rajagopal2015_opensense.osim",
               "opensense/subject07/std_calibrated_subject07.osim"],
 )  # fmt: skip
-def test_our_angles_are_the_rajagopal_models_coordinates(judge, model):
-    error = differences(judge, model, "opensense/example/reference/imu_ik_opensim46.mot", 16)
+def test_our_angles_are_the_rajagopal_models_coordinates(model):
+    error = differences(model, "opensense/example/reference/imu_ik_opensim46.mot", 16)
     for side in "rl":
         for dof in ("hip_flexion", "hip_adduction", "hip_internal_rotation"):
             assert np.abs(error[f"{dof}_{side}"]).max() < 1e-3, "a ball joint in our own order: the same angles"
@@ -190,10 +160,10 @@ def test_our_angles_are_the_rajagopal_models_coordinates(judge, model):
 
 
 @needs_shared
-def test_our_angles_are_a_gait2392_models_coordinates(judge):
+def test_our_angles_are_a_gait2392_models_coordinates():
     folder = "opensim_mocap/levelground"
     error = differences(
-        judge, f"{folder}/final_with_imu.osim", f"{folder}/levelground_ccw_fast_01_01_ik.mot", 16, knee_sign=-1
+        f"{folder}/final_with_imu.osim", f"{folder}/levelground_ccw_fast_01_01_ik.mot", 16, knee_sign=-1
     )
     for name in (
         *PELVIS,

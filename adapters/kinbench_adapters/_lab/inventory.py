@@ -70,6 +70,8 @@ class Plan:
     imu: ImuFiles
     reference: tuple[Path, ...]
     override: Override
+    model: Path | None = None
+    """The scaled model that is to follow the reference's markers, whether or not it is there."""
 
     @property
     def imu_paths(self) -> tuple[Path, ...]:
@@ -79,7 +81,12 @@ class Plan:
     @property
     def paths(self) -> tuple[Path, ...]:
         """Every file that decides what the recording is, the manifest first."""
-        return (self.file, *self.imu_paths, *self.reference)
+        return (self.file, *self.imu_paths, *self.reference, *self.models)
+
+    @property
+    def models(self) -> tuple[Path, ...]:
+        """The model, where one is asked for, is there, and has markers to follow."""
+        return (self.model,) if self.model is not None and self.reference and self.model.is_file() else ()
 
 
 def take_inventory(manifest: Manifest, file: Path, root: Path) -> tuple[list[Plan], list[tuple[Key, Path]]]:
@@ -96,10 +103,18 @@ def take_inventory(manifest: Manifest, file: Path, root: Path) -> tuple[list[Pla
         override = overrides[identity]
         if override.exclude is None:
             files = references.get(identity, ())
-            plans.append(
-                Plan(manifest, file, root, Key(manifest.dataset.id, *identity), imu[identity], files, override)
-            )
+            key = Key(manifest.dataset.id, *identity)
+            model = _model(manifest, root, identity)
+            plans.append(Plan(manifest, file, root, key, imu[identity], files, override, model))
     return plans, orphans
+
+
+def _model(manifest: Manifest, root: Path, identity: Identity) -> Path | None:
+    """Return where the recording's OpenSim model should be, None where none is asked for."""
+    reference = manifest.reference
+    if reference is None or reference.opensim_ik is None:
+        return None
+    return root / reference.opensim_ik.model.format(**dict(zip(_KEY_FIELDS, identity, strict=True)))
 
 
 def _imu_files(manifest: Manifest, root: Path, listing: Sequence[str]) -> dict[Identity, ImuFiles]:

@@ -39,7 +39,7 @@ def _read(plan: Plan, card: DatasetCard, version: str) -> Recording:
     if beside is not None:
         reference = reference_beside_imu(beside, manifest.imu, plan.imu, imu)
     elif truth is not None and path is not None:
-        reference = reference_stream(truth, path, truth.files or "")
+        reference = reference_stream(truth, path, truth.files or "", plan.model)
     strangers = plan.imu.strangers(manifest.imu.sensors)
     absent = {**imu.absent, **{f"sensor {name}": "the manifest does not describe it" for name in strangers}}
     if reference is None:
@@ -49,12 +49,12 @@ def _read(plan: Plan, card: DatasetCard, version: str) -> Recording:
     attrs = {
         **_facts(plan, card),
         "rates": {name: stream.clock.rates for name, stream in streams.items()},
-        "source": _sources(plan, plan.imu_paths if path is None else (*plan.imu_paths, path)),
+        "source": _sources(plan, plan.imu_paths if path is None else (*plan.imu_paths, path, *plan.models)),
         "adapter": {"name": "lab", "version": version},
-        "history": mended,
+        "history": [*mended, *(() if reference is None else reference.steps)],
         "absent": absent,
     }
-    quality = [*plan.override.quality, *_flags(plan)]
+    quality = [*plan.override.quality, *_flags(plan), *(() if reference is None else reference.doubts)]
     if quality:
         attrs["quality"] = quality
     return Recording(

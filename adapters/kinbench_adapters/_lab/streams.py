@@ -15,6 +15,7 @@ from kinbench.errors import DataError
 from kinbench.recording import Placement, angle_dataset, imu_dataset, segment_dataset
 from kinbench_adapters._formats.clock import Counted, common_rate, join
 from kinbench_adapters._formats.mt_manager import read_each
+from kinbench_adapters._formats.opensim import read_trc
 from kinbench_adapters._formats.stamps import grid_of
 from kinbench_adapters._lab.clocks import (
     APART,
@@ -37,9 +38,10 @@ from kinbench_adapters._lab.grammar.imu import (
     Signal,
     width_of,
 )
-from kinbench_adapters._lab.grammar.reference import Reference
+from kinbench_adapters._lab.grammar.reference import OpensimIk, Reference
 from kinbench_adapters._lab.inventory import ImuFiles
 from kinbench_adapters._lab.tables import Table, read_table
+from kinbench_adapters._opensim_ik import solve
 
 FloatArray = NDArray[np.float64]
 
@@ -48,6 +50,9 @@ Signals = dict[str, tuple[FloatArray, dict[str, Any]]]
 
 _MT_UNITS = {"acc": "m s-2", "gyr": "rad s-1", "mag": "1"}
 _NEVER_WRAPS = 2**62
+_DOUBTFUL_MARKER_ERROR_M = 0.02
+"""RMS over all markers that good inverse kinematics stays below (OpenSim user's guide, "How Inverse Kinematics Works":
+less than 2 cm RMS)."""
 _MISSING_WHY = {
     "acc": "the manifest and the files give no acceleration",
     "gyr": "the manifest and the files give no angular rate",
@@ -56,12 +61,16 @@ _MISSING_WHY = {
 
 @dataclass(frozen=True)
 class Stream:
-    """One stream with its clock, what is missing from it with the reason, and the tables it was read from."""
+    """One stream with its clock, what is missing from it with the reason, and where it came from."""
 
     data: xr.Dataset
     clock: Clock
     absent: dict[str, str] = field(default_factory=dict)
     tables: Mapping[Path, Table] = field(default_factory=dict)
+    steps: tuple[dict[str, Any], ...] = ()
+    """What was computed to get it, for the history."""
+    doubts: tuple[str, ...] = ()
+    """Flags for ``attrs['quality']``."""
 
 
 # --- imu -------------------------------------------------------------------------------------------------------------
@@ -212,8 +221,10 @@ def _assembled(clock: Clock, placements: list[Placement], signals: Signals, vali
 # --- the reference ---------------------------------------------------------------------------------------------------
 
 
-def reference_stream(reference: Reference, path: Path, pattern: str) -> Stream:
-    """Return the reference of a file of its own, in declared units and axes."""
+def reference_stream(reference: Reference, path: Path, pattern: str, model: Path | None = None) -> Stream:
+    """Return the reference of a file of its own, in declared units and axes; markers are followed by the model."""
+    if reference.opensim_ik is not None and model is not None:
+        return _marker_ik_stream(reference, reference.opensim_ik, path, model)
     wanted = _reference_columns(reference)
     if reference.time is not None:
         wanted.append(reference.time.column)
@@ -223,6 +234,20 @@ def reference_stream(reference: Reference, path: Path, pattern: str) -> Stream:
         raise DataError(f"says its angles are in {told}, the manifest says '{reference.unit}'", where=path)
     clock = common_clock({path: table}, reference.time, reference.rate_hz, reference.start_s)
     return _reference_data(reference, table, clock)
+
+
+def _marker_ik_stream(reference: Reference, asked: OpensimIk, path: Path, model: Path) -> Stream:
+    """Return the coordinates of the OpenSim model that follows the markers, masked where too few were seen."""
+    markers = read_trc(path)
+    names = list(dict.fromkeys(angle.column for angle in reference.angles.values()))
+    found = solve(model, markers, names, weights=asked.weights, where=path)
+    columns = {name: found.values[:, index] for index, name in enumerate(names)}
+    table = Table(path, columns, markers.time, markers.rate_hz, in_degrees=True)
+    clock = common_clock({path: table}, None, reference.rate_hz, reference.start_s)
+    stream = _reference_data(reference, table, clock)
+    step = {"step": "opensim_ik", "model": model.name, **found.plain()}
+    doubtful = found.error_rms_m > _DOUBTFUL_MARKER_ERROR_M
+    return replace(stream, steps=(step,), doubts=("reference:marker_error",) if doubtful else ())
 
 
 def reference_beside_imu(reference: Reference, imu: Imu, files: ImuFiles, stream: Stream) -> Stream:

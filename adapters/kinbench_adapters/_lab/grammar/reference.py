@@ -1,15 +1,24 @@
-"""The reference: joint angles, or the orientations of segments."""
+"""The reference: joint angles, the orientations of segments, or markers that OpenSim makes joint angles of."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Literal
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    FiniteFloat,
+    NonNegativeFloat,
+    field_validator,
+    model_validator,
+)
 
 from kinbench import schema
 from kinbench_adapters._lab.grammar.directions import matrix_from_axes
-from kinbench_adapters._lab.grammar.files import Files, clock_problems
+from kinbench_adapters._lab.grammar.files import SUFFIXES, Files, check_file_pattern, clock_problems
 from kinbench_adapters._lab.grammar.values import (
     Columns,
     DofName,
@@ -65,6 +74,25 @@ class ReferenceQuaternion(Facts):
         return self
 
 
+_OF_MARKER_IK = {"tier": "optical_marker_ik", "convention": "opensim_coordinate", "unit": "deg"}
+"""What OpenSim's coordinates from markers are, so that nobody needs to say it."""
+
+
+class OpensimIk(Facts):
+    """A request to have OpenSim follow the markers with a scaled model; the angles' columns are its coordinates."""
+
+    model: str
+    weights: dict[str, NonNegativeFloat] = Field(default_factory=dict)
+
+    @field_validator("model")
+    @classmethod
+    def _one_file(cls, value: str) -> str:
+        check_file_pattern(value)
+        if "*" in value or "?" in value or "{sensor}" in value:
+            raise ValueError("expected one file per recording: fields {subject}, {session}, {trial}, and no * or ?")
+        return value
+
+
 class MaskedSpan(Facts):
     """Seconds of the reference (on its own clock) that are not to be believed."""
 
@@ -90,10 +118,17 @@ class Reference(Files):
     convention: Annotated[str, BeforeValidator(one_of(schema.CONVENTIONS))] | None = None
     unit: Literal["deg", "rad"] | None = None
     angles: dict[DofName, Annotated[Angle, short_for("column")]] = Field(default_factory=dict)
+    opensim_ik: Annotated[OpensimIk | None, short_for("model")] = None
     quat: ReferenceQuaternion | None = None
     segments: dict[SegmentName, SegmentOrientation] = Field(default_factory=dict)
     optional: bool = False
     masks: tuple[MaskedSpan, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _marker_ik(cls, value: Any) -> Any:
+        """Say what goes without saying of OpenSim's coordinates."""
+        return {**_OF_MARKER_IK, **value} if isinstance(value, dict) and "opensim_ik" in value else value
 
     @model_validator(mode="after")
     def _either(self) -> Reference:
@@ -103,7 +138,7 @@ class Reference(Files):
             raise ValueError(f"'angles' need 'unit' (deg or rad) and 'convention' ({', '.join(schema.CONVENTIONS)})")
         if self.segments and self.quat is None:
             raise ValueError("'segments' need 'quat' (order, maps, up and, if known, forward)")
-        problems = list(clock_problems(self, self.files))
+        problems = [*clock_problems(self, self.files), *_marker_ik_problems(self)]
         if self.files is not None and "{sensor}" in self.files:
             problems.append("'files' cannot hold {sensor}: a reference belongs to the whole recording")
         own = (self.reader, self.rate_hz, self.time, self.start_s)
@@ -112,3 +147,19 @@ class Reference(Files):
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+
+def _marker_ik_problems(reference: Reference) -> Iterator[str]:
+    if reference.opensim_ik is None:
+        return
+    files = reference.files or ""
+    reader = reference.reader.name if reference.reader is not None else SUFFIXES.get(Path(files).suffix.lower())
+    if reader != "trc":
+        yield "'opensim_ik' needs 'files' of measured markers (.trc)"
+    if not reference.angles:
+        yield "'opensim_ik' gives 'angles', not 'segments': name the model's coordinate for each DoF"
+    if reference.time is not None:
+        yield "a .trc has a clock of its own; leave out 'time'"
+    for key, only in _OF_MARKER_IK.items():
+        if getattr(reference, key) != only:
+            yield f"'{key}' is {only} where OpenSim follows markers; leave it out"
