@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from kinbench_adapters._formats.mt_manager import MATRIX
 from kinbench_adapters._formats.opensim import write_sto
-from kinbench_adapters._opensense.mounts import MOUNTS
+from kinbench_adapters._opensense.mounts import MOUNTS, direction
 from kinbench_adapters.opensense import OpenSenseAdapter
 from scipy.spatial.transform import Rotation
 
@@ -41,10 +41,10 @@ def write_mapping(path, sensors=SERIALS, *, comment=""):
     )
 
 
-def write_sensor(path, *, n=60, start=100, rate="100.0", gyro=True):
+def write_sensor(path, *, n=60, start=100, rate="100.0", gyro=True, up="x"):
     names = ["Acc_X", "Acc_Y", "Acc_Z"] + (["Gyr_X", "Gyr_Y", "Gyr_Z"] if gyro else []) + list(MATRIX)
     turn = Rotation.from_euler("z", np.linspace(0, 30, n)[:, None], degrees=True).as_matrix()
-    parts = [np.tile([0.5, -0.25, 9.8], (n, 1)), turn.transpose(0, 2, 1).reshape(n, 9)]
+    parts = [np.tile(9.8 * direction(up) + [0.0, -0.25, 0.5], (n, 1)), turn.transpose(0, 2, 1).reshape(n, 9)]
     if gyro:
         parts.insert(1, np.tile([0.1, 0.2, 0.3], (n, 1)))
     values = np.concatenate(parts, axis=1)
@@ -66,8 +66,9 @@ def write_trial(raw, subject="Subject07", trial="walking", *, sensors=SERIALS, *
     """One trial in the study's layout; ``options`` go to every sensor's file."""
     imu = raw / subject / trial / "IMU"
     write_mapping(imu / f"myIMUMappings_{trial}.xml", sensors)
-    for index, serial in enumerate(sensors.values()):
-        write_sensor(imu / f"xsens/LowerExtremity/{PREFIX}_{serial}.txt", **{"n": 60 + index, **options})
+    for index, (frame, serial) in enumerate(sensors.items()):
+        up = "-z" if frame.startswith("calcn") else "x"
+        write_sensor(imu / f"xsens/LowerExtremity/{PREFIX}_{serial}.txt", **{"n": 60 + index, "up": up, **options})
     write_angles(raw / subject / trial / f"Mocap/ikResults/{trial}_IK.mot")
     ours = imu / "xsens/IKResults/IKWithErrorsUniformWeights"
     write_angles(ours / f"{trial}_IK.mot", knee=99.0)
@@ -94,7 +95,8 @@ def test_the_real_example_has_eight_sensors_on_one_clock_and_says_what_it_lacks(
     assert imu.sizes["sensor"] == 8 and imu.sizes["time"] == 2505
     assert set(imu.data_vars) == {"acc", "quat", "valid"}
     assert recording.reference is None
-    assert set(recording.attrs["absent"]) == {"gyr", "reference"}
+    assert set(recording.attrs["absent"]) == {"gyr", "reference", "plates", "person_table"}
+    assert recording.attrs["quality"] == ["lengths_differ:73packets"]
     assert imu["valid"].values.sum(axis=0).min() == 2432
     assert recording.attrs["rates"]["imu"]["lost"] == 0
     assert set(imu["rotation_origin"].values) == {"unknown"} and not recording.declared.calibrations
@@ -144,7 +146,7 @@ def test_the_studys_layout_gives_signals_angles_and_what_is_left_to_do(tmp_path)
     }  # fmt: skip
     assert recording.declared.sync.method == "estimated" and recording.declared.imu_up == "z"
     assert set(recording.declared.calibrations) == {name for name in SERIALS if name[:5] not in ("torso", "pelvi")}
-    assert dict(recording.attrs["absent"]) == {} and recording.attrs["activity"] == "walking"
+    assert set(recording.attrs["absent"]) == {"person_table", "plates"} and recording.attrs["activity"] == "walking"
     dropped = recording.attrs["history"][1]["dropped"]
     assert dropped == ["pelvis_tx", "knee_angle_r_beta", "subtalar_angle_r"]
     assert not recording.with_attrs(sync={"method": "none"}).validate()
@@ -201,7 +203,7 @@ def test_unmapped_feet_another_rate_and_reported_faults_are_flagged(tmp_path):
     folder = write_trial(tmp_path, "Subject09", sensors=sensors, rate="40.0")
     write_sensor(folder / f"IMU/xsens/LowerExtremity/{PREFIX}_00B421EF.txt")
     recording = loaded(tmp_path)
-    assert recording.attrs["quality"] == ["rate_40hz", "foot_r_unmapped"]
+    assert recording.attrs["quality"] == ["rate_40hz", "foot_r_unmapped", "lengths_differ:6packets"]
     assert recording.attrs["history"][0]["unmapped_files"] == [f"{PREFIX}_00B421EF.txt"]
     assert recording.imu["time"].values[1] == 0.025
 
@@ -219,9 +221,9 @@ def test_lost_and_doubled_packets_are_masked_and_counted(tmp_path):
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join([*lines[:4], lines[3], *lines[4:13], *lines[15:]]))
     recording = loaded(tmp_path)
-    assert recording.attrs["rates"]["imu"] | {"nominal_hz": 0, "measured_hz": 0} == {
-        "nominal_hz": 0, "measured_hz": 0, "regular": True, "clock": "packet counter", "lost": 2,
-        "missing_at_ends": 0, "doubled": 1,
+    assert recording.attrs["rates"]["imu"] == {
+        "nominal_hz": 100.0, "measured_hz": 100.0, "header_hz": 100.0, "by_rotation_hz": None,
+        "regular": True, "clock": "packet counter", "lost": 2, "missing_at_ends": 0, "doubled": 1,
     }  # fmt: skip
     shank = recording.imu.sel(sensor="tibia_r_imu")
     assert np.flatnonzero(~shank["valid"].values).tolist() == [10, 11]

@@ -1,8 +1,9 @@
 """The OpenSense validation study (Al Borno et al. 2022), and any folder of MTw exports with an OpenSim sensor mapping.
 
-Three layouts are known: the study's own ``SubjectNN/<trial>/{IMU,Mocap}``, its re-release with ``imu data/``, and a
-plain folder with a mapping XML and the exports beside it or in ``IMUData/`` (OpenSim's own example). Inputs are Xsens
-MTw signals; the reference is OpenSim's inverse kinematics of optical markers with the Rajagopal 2015 model. The two
+Three layouts are known: the study's own ``SubjectNN/<trial>/{IMU,Mocap}``, its re-release (MAJIC) with ``imu data/``
+and ``<trial>.trc``, and a plain folder with a mapping XML and the exports beside it or in ``IMUData/`` (OpenSim's own
+example). Inputs are Xsens MTw signals. The reference is OpenSim's inverse kinematics of optical markers with the
+Rajagopal 2015 model; where there is none, the orientations of the marker plates that the sensors rode on. The two
 were not synchronised by hardware: the shift is to be estimated.
 """
 
@@ -14,8 +15,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from kinbench import schema
-from kinbench.contracts import DatasetCard, RawDataset, Source
+from kinbench.contracts import DatasetCard, RawDataset, RawTree, Source
 from kinbench.errors import UsageError
+from kinbench_adapters._opensense.inventory import STUDY_PAGE, TREE
 from kinbench_adapters._opensense.recording import load
 from kinbench_adapters._opensense.trials import LAYOUTS, find_trials
 
@@ -26,7 +28,8 @@ SIMULATED = "SIMULATED.json"
 class OpenSenseAdapter:
     """Reads the OpenSense study's folders; see the module for the layouts."""
 
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
+    tree: ClassVar[RawTree] = TREE
     card: ClassVar[DatasetCard] = DatasetCard(
         name="opensense",
         title="OpenSense validation data",
@@ -34,7 +37,7 @@ class OpenSenseAdapter:
         description=(
             "11 people, walking and a sequence of lower-limb tasks of 10 minutes each; 8 Xsens MTw on trunk, pelvis, "
             "thighs, shanks and feet at 100 Hz (two people 40 Hz); joint angles by OpenSim inverse kinematics of "
-            "optical markers (Rajagopal 2015) at 100 Hz, not synchronised with the sensors."
+            "optical markers (Rajagopal 2015), or marker plates on the sensors, at 100 Hz, not synchronised with them."
         ),
         licence="unconfirmed",
         redistributable=False,
@@ -47,7 +50,10 @@ class OpenSenseAdapter:
             "measurement of lower extremity kinematics over long durations. J NeuroEng Rehabil 19:22 (2022). "
             "doi:10.1186/s12984-022-01001-x"
         ),
-        url="https://simtk.org/plugins/datashare/index.php?group_id=2164",
+        url=STUDY_PAGE,
+        persons=11,
+        sensors="8 Xsens MTw Awinda on straps: trunk, pelvis, both thighs, shanks and feet",
+        tier="optical_marker_ik",
     )
 
     def find(self, raw: Path) -> RawDataset:

@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 from kinbench.errors import DataError
 
 _COMMENT_EDGE = re.compile(r"<!--|-->")
+_SENSOR = re.compile(r"<ExperimentalSensor\b")
 _DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
 
 
@@ -21,11 +22,16 @@ _DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
 class ImuMapping:
     """``trial_prefix`` and, per sensor in the file's order, (name, name_in_model).
 
-    A sensor's file is ``trial_prefix + name + '.txt'``; names usually begin with an underscore.
+    A sensor's file is ``trial_prefix + name + '.txt'``; names usually begin with an underscore. ``nested`` counts the
+    comments that opened within a comment, ``commented_out`` the sensors inside comments, ``padded`` the names that had
+    white space around them.
     """
 
     trial_prefix: str
     sensors: tuple[tuple[str, str], ...]
+    nested: int = 0
+    commented_out: int = 0
+    padded: int = 0
 
 
 def read_mapping(path: Path) -> ImuMapping:
@@ -40,7 +46,8 @@ def read_mapping(path: Path) -> ImuMapping:
         raise DataError("Expected a sensor mapping XML, found none.", where=path) from None
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"Expected a sensor mapping XML in UTF-8: {error}.", where=path) from error
-    root = _root(path, without_comments(_DECLARATION.sub("", text)))
+    kept = without_comments(_DECLARATION.sub("", text))
+    root = _root(path, kept)
     prefix = _text(root.find(".//trial_prefix"))
     sensors = tuple(
         ((node.get("name") or "").strip(), _text(node.find("name_in_model")))
@@ -56,7 +63,10 @@ def read_mapping(path: Path) -> ImuMapping:
         problems += [f"The {what} '{value}' is mapped twice; expected once." for value in twice]
     if problems:
         raise DataError(problems, where=path)
-    return ImuMapping(prefix, sensors)
+    return ImuMapping(
+        prefix, sensors, nested=_nested(text), padded=_padded(root),
+        commented_out=len(_SENSOR.findall(text)) - len(_SENSOR.findall(kept)),
+    )  # fmt: skip
 
 
 def _root(path: Path, text: str) -> ElementTree.Element:
@@ -70,6 +80,22 @@ def _root(path: Path, text: str) -> ElementTree.Element:
 
 def _text(node: ElementTree.Element | None) -> str:
     return "" if node is None or node.text is None else node.text.strip()
+
+
+def _nested(text: str) -> int:
+    """Return how many comments open while another is open."""
+    depth = nested = 0
+    for edge in _COMMENT_EDGE.finditer(text):
+        nested += edge[0] == "<!--" and depth > 0
+        depth = depth + 1 if edge[0] == "<!--" else max(depth - 1, 0)
+    return nested
+
+
+def _padded(root: ElementTree.Element) -> int:
+    """Return how many of the prefix, the sensors' names and the frames have white space around them."""
+    texts = [node.get("name") or "" for node in root.iter("ExperimentalSensor")]
+    texts += [node.text or "" for node in (*root.iter("name_in_model"), *root.iter("trial_prefix"))]
+    return sum(text != text.strip() for text in texts)
 
 
 def without_comments(text: str) -> str:

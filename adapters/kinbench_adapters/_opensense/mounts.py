@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kinbench import schema
+
+FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -13,15 +18,22 @@ class Mount:
 
     In the study's one published recording the case's x axis points up the segment and its z axis into the body (its
     ``Mat`` in the calibration pose, heading by the pelvis). ``hint`` is the sensor axis that points to the right,
-    which settles the sign of the flexion axis. ``nominal`` columns are the sensor's axes in segment axes, given only
-    where no functional axis can be had: the pelvis and trunk turn about all three axes in gait.
+    which settles the sign of the flexion axis, ``up`` the one that points up while the person stands. ``nominal``
+    columns are the sensor's axes in segment axes, given only where no functional axis can be had: the pelvis and trunk
+    turn about all three axes in gait.
     """
 
     side: str
     site: str
     level: str
     hint: str | None = None
+    up: str = "x"
     nominal: tuple[tuple[float, float, float], ...] | None = None
+
+    @property
+    def right(self) -> FloatArray:
+        """The sensor direction (3,) that nominally points to the right."""
+        return direction(self.hint) if self.hint is not None else np.asarray(self.nominal)[2]
 
 
 _FACING_FORWARD = ((0.0, 0.0, 1.0), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
@@ -32,11 +44,22 @@ MOUNTS: dict[str, Mount] = {
     "pelvis": Mount("midline", "sacrum", "mid", nominal=_FACING_FORWARD),
     "thigh_r": Mount("right", "lateral", "mid", hint="-z"),
     "shank_r": Mount("right", "lateral", "mid", hint="-z"),
-    "foot_r": Mount("right", "dorsum", "mid", hint="-x"),
+    "foot_r": Mount("right", "dorsum", "mid", hint="-x", up="-z"),
     "thigh_l": Mount("left", "lateral", "mid", hint="z"),
     "shank_l": Mount("left", "lateral", "mid", hint="z"),
-    "foot_l": Mount("left", "dorsum", "mid", hint="x"),
+    "foot_l": Mount("left", "dorsum", "mid", hint="x", up="-z"),
 }
+
+
+def direction(axis: str) -> FloatArray:
+    """Return the unit vector (3,) of an axis such as ``'x'`` or ``'-z'``."""
+    unit: FloatArray = np.eye(3)["xyz".index(axis[-1])]
+    return -unit if axis.startswith("-") else unit
+
+
+def opposite(axis: str) -> str:
+    """Return the other way along an axis: ``'-z'`` for ``'z'``."""
+    return axis.removeprefix("-") if axis.startswith("-") else f"-{axis}"
 
 
 def segment_of(frame: str) -> str | None:

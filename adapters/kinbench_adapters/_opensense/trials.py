@@ -14,8 +14,8 @@ from kinbench_adapters._opensense.mounts import segment_of
 
 LAYOUTS = """expected one of:
   SubjectNN/<walking|complexTasks>/IMU/{myIMUMappings_<trial>.xml, xsens/LowerExtremity/MT_*.txt}
-      with Mocap/ikResults/<trial>_IK.mot beside IMU (the study);
-  SubjectNN/<trial>/{myIMUMappings_<trial>.xml, imu data/MT_*.txt} (its re-release);
+      with Mocap/{<trial>.trc, ikResults/<trial>_IK.mot} beside IMU (the study);
+  SubjectNN/<trial>/{myIMUMappings_<trial>.xml, <trial>.trc, imu data/MT_*.txt} (its re-release);
   a folder with myIMUMappings.xml and MT_*.txt, the latter there or in IMUData/ (OpenSim's example)"""
 
 _SUBJECT = re.compile(r"subject[ _-]?\d+", re.IGNORECASE)
@@ -33,6 +33,7 @@ class Trial:
     text_folder: Path
     key: Key
     angles: tuple[Path, ...]
+    markers: tuple[Path, ...] = ()
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -40,9 +41,9 @@ class Trial:
         try:
             mapping = read_mapping(self.xml)
         except DataError:
-            return (self.xml, *self.angles)
+            return (self.xml, *self.angles, *self.markers)
         known = [self.text_file(mapping, name) for name, frame in mapping.sensors if segment_of(frame) is not None]
-        return (self.xml, *known, *self.angles)
+        return (self.xml, *known, *self.angles, *self.markers)
 
     def text_file(self, mapping: ImuMapping, name: str) -> Path:
         """Return the export of the sensor that the mapping calls ``name``."""
@@ -144,7 +145,8 @@ def _trials(raw: Path, dataset: str) -> Iterator[Trial]:
             trial = trial_folder.name if studied else _prefix_or_stem(xml)
             key = Key(dataset, _identifier(subject or folder.name), "1", _identifier(trial))
             text = _text_folder(folder, in_study=in_study)
-            yield Trial(raw, xml, trial_folder, text, key, _angle_files(trial_folder, trial))
+            angles, markers = _angle_files(trial_folder, trial), _marker_files(trial_folder, trial)
+            yield Trial(raw, xml, trial_folder, text, key, angles, markers)
 
 
 def _chosen(mappings: Sequence[Path], trial: str) -> list[Path]:
@@ -205,6 +207,19 @@ def _angle_files(trial_folder: Path, trial: str) -> tuple[Path, ...]:
     found = sorted(p for p in folder.iterdir() if p.name.lower().endswith("_ik.mot"))
     named = [p for p in found if p.name.lower() == f"{trial.lower()}_ik.mot"]
     return tuple(named or found)
+
+
+def _marker_files(trial_folder: Path, trial: str) -> tuple[Path, ...]:
+    """Return the markers of a trial in motion, from ``Mocap/`` or beside the mapping: the file of its name, else all.
+
+    A file with 'static' in its name holds another moment, and is left out.
+    """
+    for folder in (_below(trial_folder, "mocap"), trial_folder):
+        found = [] if folder is None else [p for p in sorted(folder.iterdir()) if p.suffix.lower() == ".trc"]
+        found = [p for p in found if "static" not in p.stem.lower()]
+        if found:
+            return tuple(p for p in found if p.stem.lower() == trial.lower()) or tuple(found)
+    return ()
 
 
 def _refuse_twins(trials: Sequence[Trial]) -> None:
