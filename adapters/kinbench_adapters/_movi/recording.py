@@ -181,6 +181,7 @@ def _imu_quality(mounted: tuple[Mount, ...], found: list[Tilt], trunk: str | Non
         for mount, tilt in zip(mounted, found, strict=True)
         if tilt.reading != next(iter(mount.rotations))
     ]
+    flags += [f"axes_unclear:{mount.joint}" for mount, tilt in zip(mounted, found, strict=True) if tilt.unclear]
     if found[0].off_deg is None:
         flags.append("gravity_unchecked")
     if trunk != "measured":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,8 @@ STILL_RAD_S = 0.15
 STILL_G = 0.1
 TILT_LIMIT_DEG = 35.0
 """Straps on slanted limbs are turned by up to 30 degrees from their nominal axes; a wrong axis is off by 90."""
+CLEAR_DEG = 10.0
+"""How much further off another reading must be to be ruled out. The nearest two of the foot are 30 degrees apart."""
 QUAT_LIMIT_DEG = 15.0
 """A fused orientation knows gravity within a few degrees; that of a bone, and not of its sensor, does not."""
 _UP = np.array([0.0, 1.0, 0.0])
@@ -80,6 +82,12 @@ class Tilt:
     rotation: FloatArray
     reading: str
     off_deg: float | None
+    others_deg: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def unclear(self) -> bool:
+        """Whether another reading fits gravity about as well, so that the one taken is the published one at most."""
+        return self.off_deg is not None and any(off < self.off_deg + CLEAR_DEG for off in self.others_deg.values())
 
     @property
     def doubted(self) -> bool:
@@ -88,7 +96,7 @@ class Tilt:
 
 
 def tilts(mounted: Sequence[Mount], rest: Rest) -> list[Tilt]:
-    """Return, per sensor, the reading of its axes that gravity bears out; the published one where that or none does."""
+    """Return, per sensor, the reading of its axes that gravity bears out: the published one, unless another clearly."""
     return [_tilt(mount, up) for mount, up in zip(mounted, rest.mean_up, strict=True)]
 
 
@@ -96,10 +104,11 @@ def _tilt(mount: Mount, up: FloatArray) -> Tilt:
     first = next(iter(mount.rotations))
     if not np.isfinite(up).all():
         return Tilt(mount.rotations[first], first, None)
-    off = {name: _angle_deg(rotation @ up, _UP) for name, rotation in mount.rotations.items()}
+    off = {name: round(_angle_deg(rotation @ up, _UP), 2) for name, rotation in mount.rotations.items()}
     best = min(off, key=lambda name: off[name])
-    chosen = best if off[first] > TILT_LIMIT_DEG >= off[best] else first
-    return Tilt(mount.rotations[chosen], chosen, round(off[chosen], 2))
+    chosen = best if off[best] <= TILT_LIMIT_DEG and off[first] >= off[best] + CLEAR_DEG else first
+    others = {name: angle for name, angle in off.items() if name != chosen}
+    return Tilt(mount.rotations[chosen], chosen, off[chosen], others)
 
 
 def quaternion_world(acc: FloatArray, quat: FloatArray, rest: Rest) -> tuple[str | None, str]:
@@ -141,7 +150,7 @@ def plain(mounted: Sequence[Mount], found: Sequence[Tilt], rest: Rest) -> Mappin
         "window_s": WINDOW / 120.0,
         "seen_standing": rest.standing,
         "sensors": {
-            mount.joint: {"axes": tilt.reading, "off_deg": tilt.off_deg}
+            mount.joint: {"axes": tilt.reading, "off_deg": tilt.off_deg, "other_axes_off_deg": dict(tilt.others_deg)}
             for mount, tilt in zip(mounted, found, strict=True)
         },
     }
