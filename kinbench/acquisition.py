@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
@@ -57,9 +58,16 @@ class Survey:
         return not self.failures and all(finding.state in ("found", "absent") for finding in self.findings)
 
     @property
-    def missing_downloads(self) -> tuple[Download, ...]:
-        """The files that may be fetched and are not there, or not in the size they should have."""
-        return tuple(download for download in self.tree.downloads if not _is_there(download, self.raw))
+    def wanted(self) -> tuple[Download, ...]:
+        """The files that may be fetched, are not there (or not in the size they should have), and are needed.
+
+        What another layout of the same data already gives is not needed.
+        """
+        return tuple(d for d in self.tree.downloads if not _is_there(d, self.raw) and self._needs(d))
+
+    def _needs(self, download: Download) -> bool:
+        claims = [finding.state for finding in self.findings if _would_be(download, finding.expected)]
+        return not claims or any(state in ("missing", "wrong") for state in claims)
 
     def table(self) -> pd.DataFrame:
         """Return one row per kind of file: what, state, files (how many), required, patterns, wrong (why)."""
@@ -104,7 +112,7 @@ class Survey:
                     "url": download.url,
                     "hash": downloads.pinned_hash(download, self.raw),
                     "size_bytes": download.size_bytes,
-                    "there": download not in self.missing_downloads,
+                    "there": _is_there(download, self.raw),
                 }
                 for download in self.tree.downloads
             ],
@@ -147,7 +155,7 @@ class Survey:
         return lines + self._download_lines()
 
     def _download_lines(self) -> list[str]:
-        wanted = self.missing_downloads
+        wanted = self.wanted
         if not wanted:
             return []
         unpinned = [d for d in wanted if downloads.pinned_hash(d, self.raw) is None]
@@ -194,7 +202,7 @@ def obtain(
     on_progress: Progress = ignore,
     on_step: Callable[[str], None] = lambda text: None,
 ) -> Survey:
-    """Fetch what may be fetched and is not there, and look again.
+    """Fetch what may be fetched and is missing, and look again.
 
     One file that cannot be had does not keep the others; ``failures`` says why each is not here. Files that are there
     are held against their pinned hash. Raises ``UsageError`` where nothing may be fetched without somebody's
@@ -203,13 +211,15 @@ def obtain(
     if not found.tree.downloads:
         steps = " ".join(f"({n}) {step}" for n, step in enumerate(found.tree.steps, start=1))
         raise UsageError(f"Nothing of '{found.selector}' may be fetched without an agreement of your own. {steps}")
-    wanted = found.missing_downloads
+    wanted = found.wanted
     allowed = tuple(d for d in wanted if unpinned or downloads.pinned_hash(d, found.raw) is not None)
     downloads.refuse_full_disk(allowed, found.raw)
     if allowed:
         on_step(f"fetching {told_sizes(allowed)}, into {found.raw}")
     fetched, failures = [], []
     for download in found.tree.downloads:
+        if download not in wanted and not _is_there(download, found.raw):
+            continue
         try:
             got = downloads.fetch(download, found.raw, unpinned=unpinned, on_progress=on_progress)
         except DataError as error:
@@ -242,6 +252,11 @@ def _wrong(expected: Expected, path: Path) -> str | None:
 def _is_there(download: Download, raw: Path) -> bool:
     path = raw / download.path
     return path.is_file() and download.size_bytes in (0, path.stat().st_size)
+
+
+def _would_be(download: Download, expected: Expected) -> bool:
+    """Return whether a download would be one of the files expected."""
+    return any(fnmatchcase(f"/{download.path}", f"*/{pattern.removeprefix('**/')}") for pattern in expected.patterns)
 
 
 def _quoted(text: str) -> str:

@@ -66,7 +66,10 @@ def pinned_hash(download: Download, folder: Path) -> str | None:
 
 def refuse_full_disk(downloads: Iterable[Download], folder: Path) -> None:
     """Raise ``DataError`` where the files, less what has come of them, are larger than the disk has room for."""
-    needed = sum(max(0, d.size_bytes - _size(_part(folder / d.path))) for d in downloads)
+    _refuse_full_disk(sum(max(0, d.size_bytes - _size(_part(folder / d.path))) for d in downloads), folder)
+
+
+def _refuse_full_disk(needed: int, folder: Path) -> None:
     free = shutil.disk_usage(next(place for place in (folder, *folder.absolute().parents) if place.exists())).free
     if needed > free:
         raise DataError(
@@ -212,9 +215,13 @@ class _Stream:
             answer = _Answer(self, file, have)
             try:
                 HTTPDownloader(
-                    progressbar=_Bar(file, self._size, self._name, self._on_progress), chunk_size=_CHUNK_BYTES,
+                    progressbar=_Bar(file, have, self._size, self._name, self._on_progress), chunk_size=_CHUNK_BYTES,
                     headers=headers, hooks={"response": answer}, timeout=_TIMEOUT_S,
                 )(url, file, None)  # fmt: skip
+            except DataError:
+                if not have:
+                    self.part.unlink()
+                raise
             finally:
                 answer.close()
 
@@ -231,6 +238,8 @@ class _Answer:
         if response.is_redirect:
             return
         self._stream.content_type = response.headers.get("content-type", "")
+        if response.ok:
+            _refuse_full_disk(int(response.headers.get("content-length", 0)), self._stream.part.parent)
         goes_on = response.headers.get("content-range", "").startswith(f"bytes {self._have}-")
         if response.ok and not (response.status_code == _PARTIAL_CONTENT and goes_on):
             self._file.truncate(0)  # the server starts from the beginning again
@@ -244,13 +253,14 @@ class _Answer:
 class _Bar:
     """What pooch takes for a progress bar; counts what is in the file."""
 
-    def __init__(self, file: BinaryIO, size: int, name: str, on_progress: Progress) -> None:
-        self.total = 0
-        self._file, self._size, self._name, self._on_progress = file, size, name, on_progress
+    def __init__(self, file: BinaryIO, have: int, size: int, name: str, on_progress: Progress) -> None:
+        self.total = 0  # pooch sets it to what the server says is still to come
+        self._file, self._have, self._size, self._name, self._on_progress = file, have, size, name, on_progress
 
     def update(self, count: int) -> None:
         """Tell how much of the file is here."""
-        self._on_progress(self._file.tell(), self._size, self._name)
+        done = self._file.tell()
+        self._on_progress(done, self._size or max(done, self._have + self.total), self._name)
 
     def reset(self) -> None:
         """Do nothing: what is here is counted, not added up."""

@@ -178,6 +178,23 @@ def test_fetching_brings_what_is_missing_and_no_more(server, open_gym, tmp_path)
     assert all(download["there"] for download in survey.to_json()["downloads"])
 
 
+def test_what_another_layout_gives_already_is_not_fetched(server, open_gym, tmp_path):
+    first, second = open_gym.tree.downloads
+    gym = adapter(
+        expected=(
+            Expected("archive as downloaded", ("**/*.zip",), required=False),
+            Expected("sessions", ("**/*.zip", "**/*.json")),
+            Expected("table", ("meta/people.csv",)),
+        ),
+        downloads=(replace(first, known_hash=None), second),
+    )
+    assert len(acquisition.survey(gym, tmp_path).wanted) == 2
+    (tmp_path / "a.json").write_text("{}")
+    survey, _ = obtain(gym, tmp_path)
+    assert survey.ok, survey.failures
+    assert [path for path, _ in server.asked] == ["/moved", "/file"]
+
+
 def test_one_file_that_cannot_be_had_does_not_keep_the_others(server, open_gym, tmp_path):
     first, second = open_gym.tree.downloads
     gone = adapter(expected=open_gym.tree.expected, downloads=(replace(first, url=server.url("/gone")), second))

@@ -179,6 +179,17 @@ def test_too_little_room_is_told_before_anything_is_asked(server, download, tmp_
     fetch(download, tmp_path)
 
 
+def test_a_file_of_unknown_size_is_held_against_the_disk_when_the_server_tells(server, download, tmp_path, monkeypatch):
+    seen = []
+    unknown = replace(download, size_bytes=0)
+    with monkeypatch.context() as small:
+        small.setattr("shutil.disk_usage", lambda _: Usage(10**9, 10**9, 1_000_000))
+        assert "3.1 MB" in refused(unknown, tmp_path)
+        assert files(tmp_path) == []
+    fetch(unknown, tmp_path, on_progress=lambda *told: seen.append(told))
+    assert {total for _, total, _ in seen} == {len(CONTENT)}
+
+
 def test_a_disk_that_fills_keeps_what_came_and_says_so(download, tmp_path):
     def fill(done, *_):
         if done > 1_000_000:
