@@ -5,13 +5,25 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.io import loadmat
 from scipy.spatial.transform import Rotation
 
 from kinbench import schema
-from kinbench.errors import DataError
-from kinbench.kinematics import dofs_from_segments, joint_angles, mirror_acc, mirror_gyr, rotation_from_angles
+from kinbench.errors import DataError, UsageError
+from kinbench.kinematics import (
+    Frame,
+    clinic_angles,
+    cluster_motion,
+    dofs_from_segments,
+    joint_angles,
+    mirror_acc,
+    mirror_gyr,
+    orthonormal,
+    rotation_from_angles,
+)
 from kinbench.recording import segment_dataset
 
+CONVENTIONS = ("isb_zxy", "calgary_clinic")
 IDENTITY = np.array([1.0, 0.0, 0.0, 0.0])
 wide = st.floats(-179.0, 179.0)
 narrow = st.floats(-89.0, 89.0)
@@ -26,25 +38,110 @@ def quaternions(rotation):
 
 
 @settings(max_examples=60, deadline=None)
-@given(a=wide, b=narrow, c=wide, seed=st.integers(0, 1000))
-def test_angles_survive_the_round_trip_in_any_world(a, b, c, seed):
+@given(a=wide, b=narrow, c=wide, seed=st.integers(0, 1000), convention=st.sampled_from(CONVENTIONS))
+def test_angles_survive_the_round_trip_in_any_world(a, b, c, seed, convention):
     proximal = turns(seed, 1)
-    distal = proximal * Rotation.from_quat(rotation_from_angles(a, b, c), scalar_first=True)
-    found = joint_angles(quaternions(proximal), quaternions(distal))
+    distal = proximal * Rotation.from_quat(rotation_from_angles(a, b, c, convention=convention), scalar_first=True)
+    found = joint_angles(quaternions(proximal), quaternions(distal), convention=convention)
     assert found[0] == pytest.approx([a, b, c], abs=1e-6)
 
 
-def test_angles_are_those_of_the_intrinsic_z_x_y_sequence():
+@pytest.mark.parametrize(("convention", "sequence"), [("isb_zxy", "ZXY"), ("calgary_clinic", "YXZ")])
+def test_angles_are_those_of_the_convention_s_intrinsic_sequence(convention, sequence):
     proximal, distal = turns(1, 50), turns(2, 50)
-    wanted = (proximal.inv() * distal).as_euler("ZXY", degrees=True)
-    assert joint_angles(quaternions(proximal), quaternions(distal)) == pytest.approx(wanted, abs=1e-8)
+    euler = (proximal.inv() * distal).as_euler(sequence, degrees=True)
+    wanted = euler[:, [sequence.index(axis) for axis in "ZXY"]]
+    assert joint_angles(quaternions(proximal), quaternions(distal), convention=convention) == pytest.approx(wanted)
 
 
-def test_a_world_change_leaves_joint_angles_as_they_are():
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_a_world_change_leaves_joint_angles_as_they_are(convention):
     proximal, distal, world = turns(3), turns(4), turns(5, 1)
-    before = joint_angles(quaternions(proximal), quaternions(distal))
-    after = joint_angles(quaternions(world * proximal), quaternions(world * distal))
+    before = joint_angles(quaternions(proximal), quaternions(distal), convention=convention)
+    after = joint_angles(quaternions(world * proximal), quaternions(world * distal), convention=convention)
     assert after == pytest.approx(before, abs=1e-9)
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_a_leg_and_its_mirror_image_have_equal_angles(convention):
+    def seen_in_a_mirror(turn):
+        return Rotation.from_matrix(np.diag([1, 1, -1]) @ turn.as_matrix() @ np.diag([1, 1, -1]))
+
+    pelvis, hip, knee, ankle = (Rotation.from_rotvec(np.random.RandomState(i).normal(size=3) * 0.5) for i in range(4))
+    right = {"pelvis": pelvis, "thigh_r": pelvis * hip, "shank_r": pelvis * hip * knee}
+    right["foot_r"] = right["shank_r"] * ankle
+    left = {name.replace("_r", "_l"): seen_in_a_mirror(turn) for name, turn in right.items()}
+    one, other = (dofs_from_segments(stream(leg), convention=convention)["angle"] for leg in (right, left))
+    for stem in sorted({name.removesuffix("_r") for name in schema.DOFS if name.endswith("_r")}):
+        assert other.sel(dof=f"{stem}_l").values == pytest.approx(one.sel(dof=f"{stem}_r").values, abs=1e-3)
+
+
+def test_the_clinic_s_angles_are_what_its_code_computes():
+    proximal, distal = turns(6, 40), turns(7, 40)
+    r = (proximal.inv() * distal).as_matrix()
+    x = np.arctan2(r[:, 1, 2], np.sqrt(r[:, 0, 2] ** 2 + r[:, 2, 2] ** 2))
+    y = np.arctan2(-r[:, 0, 2], r[:, 2, 2])
+    z = np.arctan2(-r[:, 1, 0], r[:, 1, 1])
+    wanted = np.degrees(np.stack([x, y, z], axis=1))
+    assert clinic_angles(quaternions(proximal), quaternions(distal)) == pytest.approx(wanted, abs=1e-9)
+
+
+def test_sixty_degrees_of_knee_flexion_are_the_same_in_both_conventions_and_the_rest_is_not():
+    knee = rotation_from_angles(-60.0, 8.0, 10.0)
+    assert clinic_angles([IDENTITY], knee)[0] == pytest.approx([-12.6, 1.9, 59.5], abs=0.06)
+    assert -joint_angles([IDENTITY], knee, convention="calgary_clinic")[0, 0] == pytest.approx(60.0, abs=0.51)
+
+
+@settings(max_examples=40, deadline=None)
+@given(a=st.floats(-170, 170))
+def test_pure_flexion_is_the_same_in_both_conventions(a):
+    turn = rotation_from_angles(a, 0.0, 0.0)
+    isb, clinic = (joint_angles([IDENTITY], turn, convention=convention) for convention in CONVENTIONS)
+    assert clinic == pytest.approx(isb, abs=1e-9)
+
+
+def test_the_convention_that_was_used_is_written_on_the_angles():
+    segments = leg(knee=60.0, hip=20.0)
+    for convention in CONVENTIONS:
+        assert dofs_from_segments(segments, convention=convention)["angle"].attrs["convention"] == convention
+    assert set(CONVENTIONS) <= set(schema.CONVENTIONS)
+
+
+@pytest.mark.parametrize(("name", "said"), [("calgary_clinc", "'calgary_clinic'"), ("visual3d", "isb_zxy")])
+def test_a_convention_that_angles_cannot_be_taken_in_is_refused(name, said):
+    with pytest.raises(UsageError, match=f"'{name}'.*{said}"):
+        dofs_from_segments(leg(knee=60.0), convention=name)
+    with pytest.raises(UsageError, match=said):
+        joint_angles([IDENTITY], [IDENTITY], convention=name)
+
+
+def test_a_runner_s_angles_are_the_clinic_s_own(shared):
+    """Frames and joint centres by the clinic's rule (Ferber et al. 2024, supplement), the right leg of one runner."""
+    ezc3d, folder = pytest.importorskip("ezc3d"), shared / "calgary_ric"
+    printed = loadmat(folder / "angles" / "20140515T133244_r.mat", simplify_cells=True)["r_angles"]
+    static, run = (markers_of(ezc3d, folder / "raw_c3d" / f"20140515T133244_{name}.c3d") for name in ("static", "run"))
+    place = {name: values[0] for name, values in static.items()}
+    hip = place["R_hip"] + 0.25 * (place["L_hip"] - place["R_hip"])
+    knee, ankle = ((place[f"R_lat_{joint}"] + place[f"R_med_{joint}"]) / 2 for joint in ("knee", "ankle"))
+    frames = {
+        "pelvis": np.array([[0, 0, 1], [0, 1, 0], [-1, 0, 0]]),
+        "R_thigh": orthonormal(hip - knee, place["R_lat_knee"] - place["R_med_knee"]),
+        "R_shank": orthonormal(knee - ankle, place["R_lat_ankle"] - place["R_med_ankle"]),
+    }
+    turn = {}
+    for name, frame in frames.items():
+        markers = [f"{name}_{number}" for number in (1, 2, 3, 4)]
+        motion = cluster_motion([place[m] for m in markers], Frame(frame, hip), np.stack([run[m] for m in markers], 1))
+        turn[name] = motion.quaternion
+    for joint, (proximal, distal) in {"R_hip": ("pelvis", "R_thigh"), "R_knee": ("R_thigh", "R_shank")}.items():
+        difference = clinic_angles(turn[proximal], turn[distal]) - printed[joint]
+        assert np.sqrt(np.mean(difference**2, axis=0)).max() < 0.001
+
+
+def markers_of(ezc3d, path):
+    file = ezc3d.c3d(str(path))
+    points = file["data"]["points"][:3]
+    return {name: points[:, i].T for i, name in enumerate(file["parameters"]["POINT"]["LABELS"]["value"])}
 
 
 def test_gimbal_lock_gives_finite_angles_without_a_warning():

@@ -8,8 +8,9 @@ nothing; and how far the tibia is twisted is not seen, so rotations at knee and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -61,6 +62,7 @@ def plug_in_gait(
     *,
     marker_diameter_m: float = 0.014,
     leg_length_m: float | None = None,
+    asis_width_m: float | None = None,
     knee_width_m: float | None = None,
     ankle_width_m: float | None = None,
     knee_axis: str = "functional",
@@ -71,17 +73,17 @@ def plug_in_gait(
     right-handed world; NaN is missing. ``static`` is a trial of the same person with the same markers, from which what
     is constant is taken (shape of the pelvis, leg length, the foot's zero); without it, the moving trial itself.
     ``leg_length_m`` is the clinical one (ASIS to medial malleolus); without it, the way from ASIS over knee to ankle
-    marker. Where ``knee_width_m`` or ``ankle_width_m`` is not known the marker itself stands for the joint's centre,
-    which tilts thigh and shank in the frontal plane and hardly changes sagittal angles.
+    marker; ``asis_width_m`` the distance between the bones, without it that between LASI and RASI. Where
+    ``knee_width_m`` or ``ankle_width_m`` is not known the marker itself stands for the joint's centre, which tilts
+    thigh and shank by some 10 degrees in the frontal plane and changes sagittal angles by one.
     ``knee_axis``: ``functional`` finds in ``moving`` the axis about which each knee bends; ``markers`` believes that
     the thigh and shank markers were put in the frontal plane, as on wands (one on the skin can be 70 degrees off).
 
     Origins are proximal joints: the middle of the hips, hip, knee, ankle. One missing pelvis marker is put back from
     the other three; any other missing marker, or one that has left its place (``SKIN_MOTION_M``), makes its segments
     NaN in that frame, and one that is missing throughout leaves them out of the result (``PLUG_IN_GAIT`` says which
-    need what). The pelvis' residual is that of its four
-    markers. Raises ``DataError`` where the pelvis cannot be had or its labels are swapped, where the markers are not in
-    metres, or where a knee bends too little to show its axis.
+    need what). The pelvis' residual is that of its four markers. Raises ``DataError`` where the pelvis cannot be had or
+    its labels are swapped, where the markers are not in metres, or where a knee bends too little to show its axis.
     """
     if knee_axis not in _KNEE_AXES:
         raise UsageError(
@@ -91,9 +93,11 @@ def plug_in_gait(
     offsets = _Offsets(_offset(knee_width_m, radius_m), _offset(ankle_width_m, radius_m))
     seen = _checked(moving)
     reference = seen if static is None else _checked(static)
+    _refuse_incomplete_pelvis(reference)
     length_m = _leg_length(reference) if leg_length_m is None else leg_length_m
-    pelvis = _pelvis(reference, seen, length_m, radius_m)
-    still_pelvis = pelvis if static is None else _pelvis(reference, reference, length_m, radius_m)
+    hip_from_asis = partial(_hip_from_asis, length_m=length_m, width_m=asis_width_m, radius_m=radius_m)
+    pelvis = _pelvis(reference, seen, hip_from_asis)
+    still_pelvis = pelvis if static is None else _pelvis(reference, reference, hip_from_asis)
     middle = (pelvis.hips["r"] + pelvis.hips["l"]) / 2
     segments = {"pelvis": SegmentMotion(pelvis.rotation, middle, pelvis.residual)}
     for letter, name in (("r", "right"), ("l", "left")):
@@ -117,31 +121,37 @@ def _refuse_upside_down(leg: _Leg, pelvis: _Pelvis, name: str) -> None:
 
 
 def _checked(markers: Mapping[str, ArrayLike]) -> Markers:
-    """Return float64 markers; raises ``DataError`` for other shapes, units, or a pelvis that was never seen whole."""
+    """Return float64 markers, NaN for a pelvis marker that is not there; raises ``DataError`` for shapes and units."""
     found = {name: np.asarray(values, dtype=np.float64) for name, values in markers.items()}
+    count = max((len(values) for values in found.values()), default=0)
     problems = [
         f"expected marker {name} of shape (n, 3) with one n for all, found {values.shape}"
         for name, values in found.items()
-        if values.shape != (len(next(iter(found.values()))), 3)
-    ]
-    problems += [
-        f"the pelvis needs marker {name}, which is missing throughout; Plug-in Gait cannot be had from this trial"
-        for name in PELVIS_MARKERS
-        if name not in found or not np.isfinite(found[name]).any()
+        if values.shape != (count, 3)
     ]
     if problems:
         raise DataError(problems)
-    whole = np.isfinite(_stacked(found, PELVIS_MARKERS)).all(axis=(1, 2))
-    if not whole.any():
-        raise DataError("the four pelvis markers are never seen together; give a static trial in which they are")
-    width = float(np.median(np.linalg.norm(found["LASI"] - found["RASI"], axis=1)[whole]))
+    found |= {name: np.full((count, 3), np.nan) for name in PELVIS_MARKERS if name not in found}
+    width = np.linalg.norm(found["LASI"] - found["RASI"], axis=1)
     low, high = ASIS_DISTANCE_M
-    if not low <= width <= high:
+    if np.isfinite(width).any() and not low <= np.nanmedian(width) <= high:
         raise DataError(
-            f"expected markers in metres, with {low} to {high} between LASI and RASI, found {width:.4g}; declare their "
-            "unit, and convert them"
+            f"expected markers in metres, with {low} to {high} between LASI and RASI, found {np.nanmedian(width):.4g}; "
+            "declare their unit, and convert them"
         )
     return found
+
+
+def _refuse_incomplete_pelvis(markers: Markers) -> None:
+    """Raise ``DataError`` where the pelvis' shape cannot be had, because its markers are never all there."""
+    missing = [name for name in PELVIS_MARKERS if not np.isfinite(markers[name]).all(axis=1).any()]
+    if missing:
+        raise DataError(
+            f"the pelvis needs {', '.join(PELVIS_MARKERS)}, and {', '.join(missing)} is missing throughout; give a "
+            "static trial that has all four"
+        )
+    if not np.isfinite(_stacked(markers, PELVIS_MARKERS)).all(axis=(1, 2)).any():
+        raise DataError("the four pelvis markers are never seen together; give a static trial in which they are")
 
 
 def _stacked(markers: Markers, names: tuple[str, ...]) -> FloatArray:
@@ -164,7 +174,7 @@ class _Pelvis:
     hips: dict[str, FloatArray]
 
 
-def _pelvis(reference: Markers, seen: Markers, length_m: float, radius_m: float) -> _Pelvis:
+def _pelvis(reference: Markers, seen: Markers, hip_from_asis: Callable[[float], FloatArray]) -> _Pelvis:
     """Return the pelvis, with a missing marker put back from the other three by its shape in ``reference``."""
     corners = _stacked(reference, PELVIS_MARKERS)
     shape = np.nanmedian((corners - corners.mean(axis=1, keepdims=True)) @ _pelvis_frame(corners), axis=0)
@@ -173,8 +183,10 @@ def _pelvis(reference: Markers, seen: Markers, length_m: float, radius_m: float)
     expected = shape @ np.swapaxes(fit.rotation, 1, 2) + fit.translation[:, None]
     whole = np.where(np.isfinite(moving), moving, expected)
     frame = _pelvis_frame(whole)
-    width_m = float(np.linalg.norm(shape[0] - shape[1]))
-    return _Pelvis(frame, fit.residual, _hip_centres(frame, whole[:, :2].mean(axis=1), width_m, length_m, radius_m))
+    right = hip_from_asis(float(np.linalg.norm(shape[0] - shape[1])))
+    middle = whole[:, :2].mean(axis=1)
+    hips = {letter: middle + frame @ (right * [1.0, 1.0, side]) for letter, (_, side) in _SIDES.items()}
+    return _Pelvis(frame, fit.residual, hips)
 
 
 def _pelvis_frame(corners: FloatArray) -> FloatArray:
@@ -199,22 +211,18 @@ def _leg_length(markers: Markers) -> float:
     return float(np.mean(lengths))
 
 
-def _hip_centres(
-    frame: FloatArray, middle: FloatArray, width_m: float, length_m: float, radius_m: float
-) -> dict[str, FloatArray]:
-    """Return both hip centres (n, 3) from the ``middle`` (n, 3) of the ASIS, by Davis et al. 1991 (lengths in metres).
+def _hip_from_asis(between_m: float, *, length_m: float, width_m: float | None, radius_m: float) -> FloatArray:
+    """Return where the right hip lies in pelvis axes (3,), from the middle of the ASIS (Davis et al. 1991), metres.
 
-    ``width_m`` lies between the ASIS; the depth of the hip behind its ASIS is their regression on leg length.
+    ``between_m`` lies between the two markers, ``width_m`` between the two bones, where that has been measured.
     """
     theta, beta = np.radians(THETA_DEG), np.radians(BETA_DEG)
     depth = 0.1288 * length_m - 0.04856 + radius_m
     reach = 0.115 * length_m - 0.0153
     anterior = reach * np.cos(theta) * np.sin(beta) - depth * np.cos(beta)
     proximal = -reach * np.cos(theta) * np.cos(beta) - depth * np.sin(beta)
-    lateral = width_m / 2 - reach * np.sin(theta)
-    return {
-        letter: middle + frame @ np.array([anterior, proximal, side * lateral]) for letter, (_, side) in _SIDES.items()
-    }
+    lateral = (between_m if width_m is None else width_m) / 2 - reach * np.sin(theta)
+    return np.array([anterior, proximal, lateral])
 
 
 # --- legs ------------------------------------------------------------------------------------------------------------
