@@ -68,18 +68,18 @@ def angular_rate(orientation: ArrayLike, rate_hz: float) -> FloatArray:
 
 
 def _unwrapped(turns: dict[int, FloatArray]) -> dict[int, FloatArray]:
-    """Return turns over 2 and 3 intervals the long way round, where the single intervals say that it was gone."""
+    """Return turns over 2 and 3 intervals with the revolutions that the single intervals say were gone."""
     single = turns[1]
     if not (np.einsum("ij,ij->j", single, single) > _CONTENT_TURN_RAD**2).any():
         return turns
     done = {1: single}
     for step in (2, 3):
         n = turns[step].shape[1]
-        expected = sum(single[:, k : k + n] for k in range(step))
+        expected = np.sum([single[:, k : k + n] for k in range(step)], axis=0)
         size = np.linalg.norm(turns[step], axis=0)
-        long = turns[step] * (1 - 2 * np.pi / np.where(size > 0, size, 1.0))
-        nearer = np.linalg.norm(long - expected, axis=0) < np.linalg.norm(turns[step] - expected, axis=0)
-        done[step] = np.where(nearer, long, turns[step])
+        axis = turns[step] / np.where(size > 0, size, 1.0)
+        revolutions = np.round((np.einsum("ij,ij->j", expected, axis) - size) / (2 * np.pi))
+        done[step] = axis * (size + 2 * np.pi * revolutions)
     return done
 
 

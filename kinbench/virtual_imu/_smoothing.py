@@ -27,7 +27,8 @@ def smooth(
     A second-order Butterworth filter, once forwards and once backwards. ``cutoff_hz`` is where both passes together
     leave 1/sqrt(2): each pass has its own cutoff raised for that (Winter, Biomechanics and Motor Control of Human
     Movement, 2009, section 3.4.4.2; done here in the bilinear transform's warped frequency, so that it is exact). A
-    sine of f Hz keeps ``1 / (1 + 0.414 (f / cutoff)^4)``: 98 % at 0.47 of the cutoff, so 15 Hz wants 32 Hz.
+    sine of f Hz keeps ``1 / (1 + 0.414 x^4)``, x = tan(pi f / rate) / tan(pi cutoff / rate), which is f / cutoff well
+    below half the rate: 98 % at 0.47 of the cutoff, so 15 Hz wants 32 Hz.
 
     Quaternions are made sign-continuous, filtered by component and scaled to norm 1. About a fixed axis and at a
     constant rate that is the filter of the angle itself; where the rate changes by d rad s-1 within the filter's
