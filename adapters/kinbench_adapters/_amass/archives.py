@@ -20,8 +20,8 @@ from kinbench.errors import DataError
 
 FloatArray = NDArray[np.float64]
 
-BODY_JOINTS = 22
-"""Joints 0 to 21, alike in SMPL, SMPL+H and SMPL-X; hands and face follow."""
+LOWER_BODY = 10
+"""Joints 0 to 9: pelvis, legs to the ankles, spine. They are alike in SMPL, SMPL+H and SMPL-X."""
 
 FORMATS = {156: "SMPL+H", 165: "SMPL-X"}
 """The width of ``poses`` tells the body model: 52 or 55 joints of three numbers."""
@@ -40,7 +40,7 @@ MINIMUM_FRAMES = 8
 
 @dataclass(frozen=True)
 class Motion:
-    """What one file says. ``vectors`` (n, 22, 3) rad, rotation vectors joint to parent; ``trans`` (n, 3) m, Z up.
+    """What one file says. ``vectors`` (n, 10, 3) rad, rotation vectors joint to parent; ``trans`` (n, 3) m, Z up.
 
     ``gender`` is that of the body model, ``unknown`` where the file does not tell.
     """
@@ -62,7 +62,7 @@ def read_motion(path: Path, *, minimum_hz: float = 0.0) -> Motion:
     """
     found, names = read_arrays(path, MEMBERS)
     rate_hz, problems = _rate(found, minimum_hz)
-    poses = found.get("poses")
+    poses, vectors = found.get("poses"), np.zeros((0, LOWER_BODY, 3))
     if poses is None:
         problems.append(
             f"Expected 'poses', found only {', '.join(names) or 'nothing'}: a file of body shapes, or none of AMASS."
@@ -72,7 +72,8 @@ def read_motion(path: Path, *, minimum_hz: float = 0.0) -> Motion:
             f"Expected poses (n, 156) of SMPL+H or (n, 165) of SMPL-X, in radians, found {poses.dtype}{poses.shape}."
         )
     else:
-        problems += _pose_problems(poses) + _trans_problems(found.get("trans"), len(poses))
+        vectors = np.ascontiguousarray(poses[:, : 3 * LOWER_BODY], dtype=np.float64).reshape(-1, LOWER_BODY, 3)
+        problems += _pose_problems(vectors) + _trans_problems(found.get("trans"), len(vectors))
     betas = found.get("betas", np.zeros(0))
     if betas.ndim != 1 or not _is_real(betas) or not np.isfinite(betas).all():
         problems.append(f"Expected betas as one row of finite numbers, found {betas.dtype}{betas.shape}.")
@@ -80,7 +81,7 @@ def read_motion(path: Path, *, minimum_hz: float = 0.0) -> Motion:
         raise DataError(problems, where=path)
     return Motion(
         format=FORMATS[poses.shape[1]],
-        vectors=np.asarray(poses[:, : 3 * BODY_JOINTS], dtype=np.float64).reshape(-1, BODY_JOINTS, 3),
+        vectors=vectors,
         trans=np.asarray(found["trans"], dtype=np.float64),
         betas=np.asarray(betas, dtype=np.float64),
         gender=gender_of(found.get("gender")),
@@ -136,14 +137,14 @@ def _rate(found: Mapping[str, NDArray[Any]], minimum_hz: float) -> tuple[float |
     return rate_hz, []
 
 
-def _pose_problems(poses: NDArray[Any]) -> list[str]:
-    if len(poses) < MINIMUM_FRAMES:
-        return [f"Expected at least {MINIMUM_FRAMES} frames, found {len(poses)}."]
-    body = np.asarray(poses[:, : 3 * BODY_JOINTS], dtype=np.float64)
-    missing = ~np.isfinite(body).all(axis=1)
+def _pose_problems(vectors: FloatArray) -> list[str]:
+    if len(vectors) < MINIMUM_FRAMES:
+        return [f"Expected at least {MINIMUM_FRAMES} frames, found {len(vectors)}."]
+    square = np.einsum("njk,njk->nj", vectors, vectors)
+    missing = ~np.isfinite(square).all(axis=1)
     if missing.any():
         return [f"Expected finite poses, found {int(missing.sum())} frames that are not, the first {missing.argmax()}."]
-    largest = float(np.sqrt((body.reshape(len(body), BODY_JOINTS, 3) ** 2).sum(axis=2)).max())
+    largest = float(np.sqrt(square.max()))
     if largest > 2 * FULL_TURN_RAD:
         return [f"Expected rotation vectors in radians, found one of length {largest:.1f}: are these degrees?"]
     return []

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 
 from kinbench import kinematics, schema, virtual_imu
@@ -37,13 +39,15 @@ from kinbench_adapters._amass.skeleton import (
     segment_joints,
     segment_motion,
 )
-from kinbench_adapters._amass.stillness import spans, still_samples
+from kinbench_adapters._amass.stillness import WINDOW_S, spans, still_samples
 from kinbench_adapters._attributes import identity, sources
 
 FloatArray = NDArray[np.float64]
 
 TIER = "body_model_fit"
-UP_MODEL = np.array([0.0, 1.0, 0.0])
+JUMP_RAD_S = 35.0
+"""A joint that turns faster from one frame to the next was fitted wrongly: 2,000 deg/s is where sensors clip, and where
+Tan et al. leave windows out."""
 UPRIGHT = np.cos(np.deg2rad(45.0))
 """How near the pelvis' long axis must come to the world's Z once, unless the person never stands in the sequence."""
 
@@ -51,29 +55,39 @@ _OUR_WORLD = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 """AMASS's world (Z up) to the schema's (Y up)."""
 
 
+@dataclass(frozen=True)
+class Figure:
+    """A fitted body in motion: per joint of a segment its rotation (n, 3, 3) and origin (n, 3) m, in AMASS's world.
+
+    ``named`` is each segment's joint, ``axes`` each joint's (3, 3) matrix from model to segment axes, ``skin`` the
+    SMPL mesh at rest, (6890, 3) m, where there is one.
+    """
+
+    rest: Rest
+    skin: FloatArray | None
+    named: Mapping[str, int]
+    axes: Mapping[int, FloatArray]
+    rotation: Mapping[int, FloatArray]
+    origin: Mapping[int, FloatArray]
+    rate_hz: float
+
+
 def load(sequence: Sequence, variant: int, card: DatasetCard, version: str, settings: Settings) -> Recording:
     """Read one sequence as it stands; raises ``DataError`` with all that is wrong with it."""
     motion = read_motion(sequence.path, minimum_hz=settings.minimum_hz)
     rest, skin, body_step, flags = _body(motion, settings)
-    named = segment_joints(swapped=settings.swaps_legs)
-    axes = segment_axes(rest, settings.zero)
-    rotation, origin = segment_motion(motion.vectors, motion.trans, rest)
-    key = sequence.key(card.name, variant)
+    figure = _figure(motion, rest, skin, settings)
     name = str(sequence.key(card.name))
-    turned = misalignments(named, seed=settings.seed, name=name, variant=variant, compat=settings.compat)
-    placements = place(SITE_SETS[settings.sites], named, rest, axes, skin, turned)
-    time = np.arange(len(motion.trans)) / motion.rate_hz
-    masks = _still_masks(settings, placements, named, axes, rotation, origin, time)
+    turned = misalignments(figure.named, seed=settings.seed, name=name, variant=variant, compat=settings.compat)
+    placements = place(SITE_SETS[settings.sites], figure.named, rest, figure.axes, skin, turned)
+    masks = _still_masks(figure, placements, settings)
+    jumps = _jumps(figure)
     whose = identify(sequence.subset, sequence.subject)
+    key = sequence.key(card.name, variant)
     return Recording(
         key=key,
         imu=None,
-        reference=segment_dataset(
-            time, list(named),
-            np.stack([kinematics.quaternions(rotation[joint]) for joint in named.values()], axis=1),
-            tier=TIER, position=np.stack([origin[joint] for joint in named.values()], axis=1),
-            point="proximal joint (pelvis: middle of the hips; trunk: Spine3)", exact=True,
-        ),
+        reference=_reference(figure),
         attrs={
             **identity(key, card, person=whose.person, activity=activity_of(sequence.subset, sequence.motion)),
             "rates": {"reference": _rate(motion)},
@@ -82,23 +96,41 @@ def load(sequence: Sequence, variant: int, card: DatasetCard, version: str, sett
             "adapter": {"name": "amass", "version": version},
             "history": [
                 _read_step(sequence, motion), {"step": "identify", "person": whose.person, "evidence": whose.evidence},
-                body_step, _segments_step(rest, settings, named), _sites_step(settings, skin, variant),
+                body_step, _segments_step(figure, settings, jumps), _sites_step(settings, skin, variant),
                 *_still_step(settings, masks),
             ],
             "absent": {},
-            "quality": [*flags, *_quality(settings, skin, whose, rotation[0])],
+            "quality": [*flags, *_quality(figure, settings, whose), *(f"jumps:{segment}" for segment in jumps)],
             "person_table": {"sex": motion.gender if motion.gender in schema.SEXES else "unknown"},
         },
         declared=Declared(
             reference_up="z",
-            segment_axes={segment: axes[joint] for segment, joint in named.items()},
+            segment_axes={segment: figure.axes[joint] for segment, joint in figure.named.items()},
             masks=masks,
-            virtual=VirtualImu(
-                _declared_body(rest, named), placements, Dynamics(cutoff_hz=settings.cutoff_hz),
-            ),
+            virtual=VirtualImu(_declared_body(figure), placements, Dynamics(cutoff_hz=settings.cutoff_hz)),
             sync=Sync("same_clock"),
         ),
     )  # fmt: skip
+
+
+def _figure(motion: Motion, rest: Rest, skin: FloatArray | None, settings: Settings) -> Figure:
+    rotation, origin = segment_motion(motion.vectors, motion.trans, rest)
+    named = segment_joints(swapped=settings.swaps_legs)
+    return Figure(rest, skin, named, segment_axes(rest, settings.zero), rotation, origin, motion.rate_hz)
+
+
+def _reference(figure: Figure) -> xr.Dataset:
+    joints = figure.named.values()
+    frames = len(figure.origin[0])
+    return segment_dataset(
+        np.arange(frames) / figure.rate_hz,
+        list(figure.named),
+        kinematics.quaternions(np.stack([figure.rotation[joint] for joint in joints], axis=1)),
+        tier=TIER,
+        position=np.stack([figure.origin[joint] for joint in joints], axis=1),
+        point="proximal joint (pelvis: middle of the hips; trunk: Spine3)",
+        exact=True,
+    )
 
 
 def _body(motion: Motion, settings: Settings) -> tuple[Rest, FloatArray | None, dict[str, Any], list[str]]:
@@ -123,36 +155,44 @@ def _body(motion: Motion, settings: Settings) -> tuple[Rest, FloatArray | None, 
     return rest, skin if model.format == "SMPL+H" else None, step, flags
 
 
-def _declared_body(rest: Rest, named: Mapping[str, int]) -> Body:
-    lengths = {segment: round(rest.length_m(joint), 6) for segment, joint in named.items()}
+def _declared_body(figure: Figure) -> Body:
+    rest = figure.rest
+    lengths = {segment: round(rest.length_m(joint), 6) for segment, joint in figure.named.items()}
     return Body(rest.geometry, lengths, height_m=round(rest.height_m, 4), source=rest.source)
 
 
-def _still_masks(
-    settings: Settings,
-    placements: tuple[VirtualPlacement, ...],
-    named: Mapping[str, int],
-    axes: Mapping[int, FloatArray],
-    rotation: Mapping[int, FloatArray],
-    origin: Mapping[int, FloatArray],
-    time: FloatArray,
-) -> tuple[Mask, ...]:
+def _still_masks(figure: Figure, placements: Iterable[VirtualPlacement], settings: Settings) -> tuple[Mask, ...]:
     """Return the spans that the still-window rule leaves out, by the sensors' own ideal accelerations."""
     below = STILL_BELOW[settings.still]
     if below is None:
         return ()
-    rate_hz = (len(time) - 1) / float(time[-1])
-    acc = []
-    for virtual in placements:
-        joint = named[virtual.placement.segment]
-        turn = kinematics.quaternions(_OUR_WORLD @ rotation[joint] @ axes[joint].T)
-        seat = np.eye(3) if virtual.placement.rotation is None else virtual.placement.rotation
-        position, orientation = virtual_imu.on_segment(origin[joint] @ _OUR_WORLD.T, turn, virtual.offset_m, seat)
-        acc.append(virtual_imu.specific_force(position, orientation, rate_hz))
-    still = still_samples(np.stack(acc, axis=1), rate_hz, below)
-    reason = f"still: mean standard deviation of the accelerations below {below:g} m s-2 over 1.28 s"
-    half = 0.5 / rate_hz
-    return tuple(Mask(float(time[a]) - half, float(time[b - 1]) + half, reason) for a, b in spans(still))
+    still = still_samples(np.stack([_felt(figure, one) for one in placements], axis=1), figure.rate_hz, below)
+    reason = f"still: mean standard deviation of the accelerations below {below:g} m s-2 over {WINDOW_S:g} s"
+    return tuple(
+        Mask((start - 0.5) / figure.rate_hz, (stop - 0.5) / figure.rate_hz, reason) for start, stop in spans(still)
+    )
+
+
+def _felt(figure: Figure, virtual: VirtualPlacement) -> FloatArray:
+    """Return what a sensor's accelerometer reads, (n, 3) m s-2, with its nominal axes and nothing smoothed."""
+    joint = figure.named[virtual.placement.segment]
+    turn = kinematics.quaternions(_OUR_WORLD @ figure.rotation[joint] @ figure.axes[joint].T)
+    seat = np.eye(3) if virtual.placement.rotation is None else virtual.placement.rotation
+    path = figure.origin[joint] @ _OUR_WORLD.T
+    position, orientation = virtual_imu.on_segment(path, turn, virtual.offset_m, seat)
+    return virtual_imu.specific_force(position, orientation, figure.rate_hz)
+
+
+def _jumps(figure: Figure) -> dict[str, int]:
+    """Return how often each segment turns faster than ``JUMP_RAD_S`` from one frame to the next, where it does."""
+    least = 1 + 2 * np.cos(min(JUMP_RAD_S / figure.rate_hz, np.pi))
+    found = {}
+    for segment, joint in figure.named.items():
+        turn = figure.rotation[joint]
+        count = int((np.einsum("nij,nij->n", turn[:-1], turn[1:]) < least).sum())  # the trace: 1 + 2 cos of the turn
+        if count:
+            found[segment] = count
+    return found
 
 
 # --- what is said of it -----------------------------------------------------------------------------------------------
@@ -176,10 +216,10 @@ def _read_step(sequence: Sequence, motion: Motion) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _segments_step(rest: Rest, settings: Settings, named: Mapping[str, int]) -> dict[str, Any]:
+def _segments_step(figure: Figure, settings: Settings, jumps: Mapping[str, int]) -> dict[str, Any]:
     return {
-        "step": "segments", "joints": dict(named), "zero": settings.zero, "rest_angles_deg": rest_angles_deg(rest),
-        "compat": settings.compat,
+        "step": "segments", "joints": dict(figure.named), "zero": settings.zero,
+        "rest_angles_deg": rest_angles_deg(figure.rest), "compat": settings.compat, "jumps": dict(jumps),
     }  # fmt: skip
 
 
@@ -200,14 +240,14 @@ def _still_step(settings: Settings, masks: tuple[Mask, ...]) -> list[dict[str, A
     return [{"step": "still_windows", "rule": settings.still, "below": below, "spans": len(masks)}]
 
 
-def _quality(settings: Settings, skin: FloatArray | None, whose: Identity, pelvis: FloatArray) -> list[str]:
+def _quality(figure: Figure, settings: Settings, whose: Identity) -> list[str]:
     flags = [] if settings.zero == "anatomical" else ["zero:smpl_rest"]
-    if skin is None or any(site.vertex is None for site in SITE_SETS[settings.sites].sites):
+    if figure.skin is None or any(site.vertex is None for site in SITE_SETS[settings.sites].sites):
         flags.append("sites:equivalents")
     if settings.swaps_legs:
         flags.append("legs_swapped:tan2024")
     if whose.may_recur:
         flags.append("person_may_recur")
-    if (pelvis @ UP_MODEL)[:, 2].max() < UPRIGHT:
+    if figure.rotation[0][:, 2, 1].max() < UPRIGHT:  # the model's up in the world's
         flags.append("never_upright")
     return flags

@@ -143,12 +143,12 @@ def segment_motion(
 ) -> tuple[Mapping[int, FloatArray], Mapping[int, FloatArray]]:
     """Return per joint of a segment its rotation (n, 3, 3), model axes to world, and its origin's path (n, 3) m.
 
-    ``vectors`` (n, >= 10, 3) rad are joint to parent, ``trans`` (n, 3) m. The model is turned about its pelvis joint
+    ``vectors`` (n, 10, 3) rad are joint to parent, ``trans`` (n, 3) m. The model is turned about its pelvis joint
     and moved by ``trans`` afterwards, so that the pelvis joint is at its rest place plus ``trans``.
     """
-    local = kinematics.rotations_from_vectors(vectors[:, :MOVED])
+    local = kinematics.rotations_from_vectors(vectors)
     root = rest.joint[0] + trans
     world, place = kinematics.forward_kinematics(local, rest.offset[:MOVED], PARENTS[:MOVED], root)
+    place[:, 0] += world[:, 0] @ rest.origin[0]  # every other origin is its joint
     joints = sorted(SEGMENT_JOINT.values())
-    rotation = {joint: world[:, joint] for joint in joints}
-    return rotation, {joint: place[:, joint] + world[:, joint] @ rest.origin[joint] for joint in joints}
+    return {joint: world[:, joint] for joint in joints}, {joint: place[:, joint] for joint in joints}
