@@ -69,16 +69,27 @@ def data(
 
 
 def convert(
-    adapter: str, raw: str | Path, *, name: str | None = None, data: Folder = None, on_progress: Progress = ignore
+    adapter: str,
+    raw: str | Path,
+    *,
+    name: str | None = None,
+    sites_of: str | Path | None = None,
+    data: Folder = None,
+    on_progress: Progress = ignore,
 ) -> Conversion:
     """Convert a raw folder with the adapter of that name into ``<data>/<dataset>.zarr``.
 
-    ``adapter`` may carry settings, ``'name[key=value]'``; ``name`` overrides the dataset's name. The returned table
+    ``adapter`` may carry settings, ``'name[key=value]'``; ``name`` overrides the dataset's name; ``sites_of`` is a
+    store (path or name) where measured sensors sit, for a dataset's virtual ones to sit there too. The returned table
     says what became of each recording; one that fails does not stop the others. Raises ``UsageError`` for an unknown
-    adapter, a missing folder or a wrong manifest, ``DataError`` for a folder the adapter knows nothing of.
+    adapter, a missing folder, a wrong manifest, or sites for sensors that were measured; ``DataError`` for a folder the
+    adapter knows nothing of.
     """
     reader = plugins.create("adapters", adapter)
-    return conversion.convert(reader, _existing(raw), data_folder(data), name=name, on_progress=on_progress)
+    sites = None if sites_of is None else conversion.sites_of(open(sites_of, data=data))
+    return conversion.convert(
+        reader, _existing(raw), data_folder(data), name=name, sites=sites, on_progress=on_progress
+    )
 
 
 def open(dataset: str | Path, *, data: Folder = None) -> Store:

@@ -5,7 +5,7 @@ One that cannot be read or believed fails alone; the others convert, and the out
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ import pandas as pd
 from kinbench import alignment, harmonisation, kinematics, store, virtual_imu
 from kinbench.contracts import Adapter, DatasetCard, RawDataset, Source
 from kinbench.errors import DataError, UsageError
-from kinbench.recording import Declared, Key, Recording
+from kinbench.recording import Declared, Key, Placement, Recording, SensorEntry, placements_of
 from kinbench.schema import IDENTIFIER
 
 Progress = Callable[[int, int, str], None]
@@ -26,6 +26,72 @@ _IDENTITY = ("title", "version", "licence", "redistributable", "citation", "simu
 
 def ignore(done: int, total: int, label: str) -> None:
     """Take no notice of progress."""
+
+
+@dataclass(frozen=True)
+class Sites:
+    """Where the sensors of a store sit, for virtual ones to sit there too.
+
+    ``placements`` are the distinct ones by segment, side, site and level; ``taken_from`` names, per sensor, the
+    recording whose rotation it has: the first in which that is known.
+    """
+
+    dataset: str
+    digest: str
+    placements: tuple[Placement, ...]
+    taken_from: Mapping[str, Key]
+
+    def plain(self) -> dict[str, Any]:
+        """Return the same as JSON-plain values, for the history."""
+        sensors = {
+            placement.sensor: {
+                "segment": placement.segment, "side": placement.side, "site": placement.site, "level": placement.level,
+                "rotation_origin": placement.rotation_origin, "taken_from": str(self.taken_from[placement.sensor]),
+            }
+            for placement in self.placements
+        }  # fmt: skip
+        return {"dataset": self.dataset, "digest": self.digest, "sensors": sensors}
+
+
+def sites_of(opened: store.Store) -> Sites:
+    """Return where the measured sensors of a store sit, each named by its segment.
+
+    Of recordings that the index says wear the same sensors, the first is read. Raises ``UsageError`` where no sensor
+    of the store was measured, and (all at once) for sensors whose site or level has no known place on a segment.
+    """
+    found: dict[tuple[str, str, str, str], tuple[Placement, Key]] = {}
+    firsts: dict[tuple[SensorEntry, ...], Key] = {}
+    for entry in opened.entries():
+        firsts.setdefault(entry.sensors, entry.key)
+    for key in firsts.values():
+        imu, _ = opened.read_inputs(key)
+        for placement in () if imu is None else placements_of(imu):
+            place = (placement.segment, placement.side, placement.site, placement.level)
+            before = found.get(place)
+            unknown = before is None or (before[0].rotation is None and placement.rotation is not None)
+            if placement.origin == "measured" and unknown:
+                found[place] = (placement, key)
+    if not found:
+        raise UsageError(f"{opened.path} holds no measured sensor, so it has no sites to put virtual ones at.")
+    segments = [segment for segment, *_ in found]
+    named = {
+        place[0] if segments.count(place[0]) == 1 else "_".join((place[0], *place[2:])): found[place]
+        for place in sorted(found)
+    }
+    _refuse_unknown_places(opened, named)
+    placements = tuple(replace(placement, sensor=name) for name, (placement, _) in named.items())
+    return Sites(opened.name, opened.digest, placements, {name: key for name, (_, key) in named.items()})
+
+
+def _refuse_unknown_places(opened: store.Store, named: Mapping[str, tuple[Placement, Key]]) -> None:
+    problems = []
+    for placement, key in named.values():
+        try:
+            virtual_imu.site_offset(placement.segment, placement.side, placement.site, placement.level, 1.0)
+        except UsageError as error:
+            problems.append(f"{opened.path}: sensor '{placement.sensor}' of {key}: {error}")
+    if problems:
+        raise UsageError("\n".join(problems))
 
 
 @dataclass(frozen=True)
@@ -57,6 +123,8 @@ class Conversion:
     outcomes: tuple[Outcome, ...]
     left_over: tuple[Key, ...] = ()
     """Recordings of earlier conversions that stay in the store and are not among these raw files."""
+    sites: Sites | None = None
+    """Where the virtual sensors were put, if not where the adapter puts them."""
 
     @property
     def failed(self) -> tuple[Outcome, ...]:
@@ -74,6 +142,7 @@ class Conversion:
             "store": str(self.path),
             "dataset": self.card.name,
             "left_over": [str(key) for key in self.left_over],
+            "sites_of": None if self.sites is None else self.sites.plain(),
             "recordings": [{**asdict(outcome), "key": str(outcome.key)} for outcome in self.outcomes],
         }
 
@@ -82,14 +151,21 @@ class Conversion:
 
 
 def convert(
-    adapter: Adapter, raw: Path, folder: Path, *, name: str | None = None, on_progress: Progress = ignore
+    adapter: Adapter,
+    raw: Path,
+    folder: Path,
+    *,
+    name: str | None = None,
+    sites: Sites | None = None,
+    on_progress: Progress = ignore,
 ) -> Conversion:
     """Convert all that ``adapter`` finds below ``raw`` into ``folder/<dataset>.zarr`` and say what became of each.
 
     Recordings are added to a store of the same dataset that is already there, or replace those of the same key; one
     that fails now takes what was made of it before out of the store. ``name`` overrides the
-    dataset's name. Nothing is left behind when no recording converts. Raises ``UsageError`` for a folder or manifest
-    that cannot be taken, ``DataError`` for a folder that holds nothing the adapter knows.
+    dataset's name; ``sites`` puts its virtual sensors where those of a store sit. Nothing is left behind when no
+    recording converts. Raises ``UsageError`` for a folder or manifest that cannot be taken, and for ``sites`` where
+    sensors were measured; ``DataError`` for a folder that holds nothing the adapter knows.
     """
     found = _named(adapter.find(raw), name)
     if not found.sources:
@@ -101,12 +177,13 @@ def convert(
         for done, source in enumerate(found.sources):
             on_progress(done, len(found.sources), str(source.key))
             try:
-                recording = prepare(source)
+                recording = prepare(source, sites)
                 outcomes.append(_converted(recording, target.write(recording)))
             except DataError as error:
                 outcomes.append(Outcome(source.key, "failed", reason=str(error) + target.drop(source.key)))
         on_progress(len(found.sources), len(found.sources), "")
-    return Conversion(path, found.card, tuple(outcomes), tuple(sorted(before - {s.key for s in found.sources})))
+    left_over = tuple(sorted(before - {source.key for source in found.sources}))
+    return Conversion(path, found.card, tuple(outcomes), left_over, sites)
 
 
 def _keys_before(path: Path, card: DatasetCard) -> set[Key]:
@@ -155,9 +232,13 @@ class _Target:
         return self._writer
 
 
-def prepare(source: Source) -> Recording:
-    """Return one recording in schema form; raises ``DataError`` with every reason why it cannot be believed."""
-    recording = virtual_imu.synthesise(harmonisation.harmonise(source.load()))
+def prepare(source: Source, sites: Sites | None = None) -> Recording:
+    """Return one recording in schema form; raises ``DataError`` with every reason why it cannot be believed.
+
+    Its virtual sensors sit at ``sites``, where those are given; ``UsageError`` where its sensors were measured.
+    """
+    declared = source.load() if sites is None else _moved(source.load(), sites)
+    recording = virtual_imu.synthesise(harmonisation.harmonise(declared))
     if recording.key != source.key:
         recording = _rekeyed(recording, source.key)
     recording = alignment.align(_with_angles(recording))
@@ -165,6 +246,23 @@ def prepare(source: Source) -> Recording:
     if breaches:
         raise DataError([str(breach) for breach in breaches], where=source.key)
     return recording
+
+
+def _moved(recording: Recording, sites: Sites) -> Recording:
+    """Return the recording as declared, but with its virtual sensors at these sites."""
+    declared = recording.declared or Declared()
+    if recording.imu is not None:
+        raise UsageError(
+            f"{recording.key} has measured sensors, which sit where they sat; leave out the sites (--sites-of)."
+        )
+    if declared.virtual is None:
+        raise DataError("has neither measured nor virtual sensors, so none can be put at other sites")
+    try:
+        virtual = virtual_imu.at_sites(declared.virtual, sites.placements)
+    except UsageError as error:  # the sites are known places: it is this body that cannot take them
+        raise DataError(str(error), where=recording.key) from error
+    moved = replace(recording, declared=replace(declared, virtual=virtual))
+    return moved.with_step("sites_of", **sites.plain())
 
 
 def _converted(recording: Recording, digest: str) -> Outcome:

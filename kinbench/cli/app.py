@@ -121,16 +121,24 @@ def convert(
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", help="Name of the dataset, for a lab's own.")
     ] = None,
+    sites_of: Annotated[
+        str | None,
+        typer.Option("--sites-of", metavar="STORE", help="Put virtual sensors where this store's real ones sit."),
+    ] = None,
     data: Data = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Convert raw recordings into a store (schema 1)."""
     with display.progress("convert", quiet) as bar:
-        conversion = kinbench.convert(adapter, raw, name=name, data=data, on_progress=bar)
+        conversion = kinbench.convert(adapter, raw, name=name, sites_of=sites_of, data=data, on_progress=bar)
     if json:
         display.show_json(conversion.to_json())
     else:
+        if conversion.sites is not None:
+            display.say(f"virtual sensors at the sites of {conversion.sites.dataset}:", quiet)
+            for sensor, facts in conversion.sites.plain()["sensors"].items():
+                display.say(f"  {sensor}: {facts['site']}, {facts['level']}, as in {facts['taken_from']}", quiet)
         for outcome in conversion.failed:
             display.say(f"failed  {outcome.key}: {outcome.reason}")
         if conversion.left_over:
