@@ -14,7 +14,7 @@ from kinbench.errors import DataError, UsageError, suggest
 from kinbench.recording import Declared, Key, Placement, Recording, VirtualImu, VirtualPlacement, imu_dataset
 from kinbench.virtual_imu._derivatives import MINIMUM_SAMPLES
 from kinbench.virtual_imu._hardware import Output, clock, output_rate, read_out
-from kinbench.virtual_imu._quaternions import columns, exponential, of_matrices, product, turn
+from kinbench.virtual_imu._quaternions import exponential, turn
 from kinbench.virtual_imu._signals import angular_rate, on_segment, specific_force
 from kinbench.virtual_imu._smoothing import smooth
 from kinbench.virtual_imu._soft_tissue import ride
@@ -181,7 +181,7 @@ def _really(virtual: VirtualPlacement) -> FloatArray:
     """
     believed = np.eye(3) if virtual.placement.rotation is None else np.asarray(virtual.placement.rotation)
     error = exponential(np.deg2rad(np.asarray(virtual.misalignment_deg, dtype=np.float64))[:, None])
-    return columns(turn(product(error, of_matrices(believed)), np.eye(3))).T
+    return turn(error, believed)
 
 
 def _stream(time: FloatArray, request: VirtualImu, outputs: Mapping[str, Output]) -> tuple[xr.Dataset, dict[str, int]]:
