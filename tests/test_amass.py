@@ -204,6 +204,22 @@ def test_anatomical_axes_run_from_joint_to_joint(tmp_path, near, far):
     assert (seen[:, 1] < -0.3).all()
 
 
+def test_the_trunk_moves_as_spine3_does_however_the_spine_is_bent(tmp_path):
+    vectors = upright(20)
+    vectors[:, 3], vectors[:, 6], vectors[:, 9] = (0.3, 0, 0), (0.1, 0.2, 0), (0.2, 0, -0.1)
+    write_motion(tmp_path, vectors)
+    trunk = loaded(tmp_path).reference.sel(segment="trunk").isel(time=0)
+    joint, base = mean_rest().offset, mean_rest().joint
+    root, spine1, spine2, spine3 = (Rotation.from_rotvec(vectors[0, index]) for index in (0, 3, 6, 9))
+    place = base[0] + root.apply(joint[3] + spine1.apply(joint[6] + spine2.apply(joint[9])))
+    world = root * spine1 * spine2 * spine3
+    found = Rotation.from_quat(trunk["segment_quat"].values, scalar_first=True)
+    assert (found * world.inv()).magnitude() < 1e-9
+    np.testing.assert_allclose(
+        trunk["segment_position"].values + world.apply(base[9] - base[3]), place, atol=1e-12
+    )  # from the trunk's base to Spine3, in Spine3's own axes
+
+
 def test_a_body_that_is_never_upright_is_flagged(tmp_path):
     write_motion(tmp_path, np.zeros((40, 22, 3)))  # model axes taken for the world's: up is y
     assert "never_upright" in loaded(tmp_path).attrs["quality"]

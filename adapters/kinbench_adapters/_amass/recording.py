@@ -32,6 +32,7 @@ from kinbench_adapters._amass.settings import STILL_BELOW, Settings
 from kinbench_adapters._amass.sites import SITE_SETS, misalignments, place
 from kinbench_adapters._amass.skeleton import (
     MEAN_STATURE_M,
+    ORIGINS,
     Rest,
     mean_rest,
     rest_angles_deg,
@@ -128,7 +129,7 @@ def _reference(figure: Figure) -> xr.Dataset:
         kinematics.quaternions(np.stack([figure.rotation[joint] for joint in joints], axis=1)),
         tier=TIER,
         position=np.stack([figure.origin[joint] for joint in joints], axis=1),
-        point="proximal joint (pelvis: middle of the hips; trunk: Spine3)",
+        point=ORIGINS,
         exact=True,
     )
 
@@ -228,7 +229,7 @@ def _sites_step(settings: Settings, skin: FloatArray | None, variant: int) -> di
     vertices = skin is not None and all(site.vertex is not None for site in chosen.sites)
     return {
         "step": "sites", "set": settings.sites, "source": chosen.source,
-        "places": "vertices of the SMPL mesh" if vertices else "equivalents on the mean template",
+        "places": "vertices of the SMPL mesh" if vertices else "equivalents by site and level, virtual_imu.site_offset",
         "left_out": list(chosen.left_out), "orientation_variant": variant, "seed": settings.seed,
     }  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 A sensor's axes are Tan et al.'s: z the outward normal, y up, x = y cross z (on the front of the body: to the left).
 Vertices are those of the SMPL mesh (6890), and hold where the user's body model has that mesh; elsewhere a sensor sits
-at an equivalent place on the mean template, a rough one (some 3 cm).
+where ``virtual_imu.site_offset`` puts its site, or the one next to it, on a segment of that length: some 3 cm off.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from kinbench import virtual_imu
 from kinbench.recording import Placement, VirtualPlacement
-from kinbench_adapters._amass.skeleton import ISB_FROM_MODEL, Rest
+from kinbench_adapters._amass.skeleton import SEGMENT_JOINT, Rest
 
 FloatArray = NDArray[np.float64]
 Vector = tuple[float, float, float]
@@ -35,17 +36,17 @@ INSTEP = Rotation.from_euler("x", -_INSTEP_DEG, degrees=True).as_matrix()
 class Site:
     """One place on one kind of segment (``thigh`` for both thighs), on the right side or in the middle.
 
-    ``template_m`` is its place on the mean template in segment axes (anterior, proximal, right), from the segment's
-    origin; ``vertex`` (left, right) its vertices on the SMPL mesh, where somebody published them.
+    ``vertex`` (left, right) are its vertices on the SMPL mesh, where somebody published them; ``near`` is the site of
+    the closed list next to one that has none.
     """
 
     segment: str
     site: str
     level: str
-    template_m: Vector
     vertex: tuple[int, int] | None = None
     axes: tuple[FloatArray, FloatArray] = (FRONT, FRONT)
     """The sensor's axes on the left and on the right."""
+    near: str | None = None
 
 
 @dataclass(frozen=True)
@@ -61,36 +62,36 @@ _UPPER = ("forearm_l (vertex 1961)", "forearm_r (vertex 5424)", "head (vertex 41
 SITE_SETS: dict[str, SiteSet] = {
     "kinbench": SiteSet(
         (
-            Site("trunk", "sternum", "proximal", (0.11, 0.05, 0.0)),
-            Site("pelvis", "sacrum", "mid", (-0.11, 0.09, 0.0), axes=(BACK, BACK)),
-            Site("thigh", "lateral", "mid", (0.0, -0.19, 0.08), axes=(LEFT, RIGHT)),
-            Site("shank", "lateral", "mid", (0.0, -0.17, 0.06), axes=(LEFT, RIGHT)),
-            Site("foot", "dorsum", "mid", (0.07, -0.01, 0.0), axes=(INSTEP, INSTEP)),
+            Site("trunk", "sternum", "proximal"),
+            Site("pelvis", "sacrum", "mid", axes=(BACK, BACK)),
+            Site("thigh", "lateral", "mid", axes=(LEFT, RIGHT)),
+            Site("shank", "lateral", "mid", axes=(LEFT, RIGHT)),
+            Site("foot", "dorsum", "mid", axes=(INSTEP, INSTEP)),
         ),
         "where laboratories strap them: sternum, sacrum, lateral thighs and shanks, insteps",
     ),
     "tan": SiteSet(
         (
-            Site("trunk", "sternum", "proximal", (0.11, 0.05, 0.0), (1329, 1329)),
-            Site("pelvis", "anterior", "mid", (0.11, 0.09, 0.0), (3147, 3147)),
-            Site("thigh", "anterior", "mid", (0.08, -0.19, 0.0), (945, 4434)),
-            Site("shank", "anterior", "mid", (0.05, -0.17, 0.0), (1075, 4563)),
-            Site("foot", "dorsum", "mid", (0.07, -0.01, 0.0), (3343, 6740), (INSTEP, INSTEP)),
+            Site("trunk", "sternum", "proximal", (1329, 1329)),
+            Site("pelvis", "anterior", "mid", (3147, 3147)),
+            Site("thigh", "anterior", "mid", (945, 4434)),
+            Site("shank", "anterior", "mid", (1075, 4563)),
+            Site("foot", "dorsum", "mid", (3343, 6740), (INSTEP, INSTEP)),
         ),
         "Tan et al., IEEE Trans Biomed Eng 71(7) (2024)",
     ),
     "transpose": SiteSet(
         (
-            Site("pelvis", "sacrum", "mid", (-0.11, 0.09, 0.0), (3021, 3021)),
-            Site("shank", "unknown", "proximal", (0.05, -0.05, 0.0), (1176, 4662)),
+            Site("pelvis", "sacrum", "mid", (3021, 3021)),
+            Site("shank", "unknown", "proximal", (1176, 4662), near="anterior"),
         ),
         "Yi et al., TransPose, ACM Trans Graph 40(4) (2021): sensors have their bones' axes",
         _UPPER,
     ),
     "imuposer": SiteSet(
         (
-            Site("pelvis", "sacrum", "mid", (-0.11, 0.09, 0.0), (3021, 3021)),
-            Site("thigh", "unknown", "proximal", (0.06, -0.10, 0.06), (876, 4362)),
+            Site("pelvis", "sacrum", "mid", (3021, 3021)),
+            Site("thigh", "unknown", "proximal", (876, 4362), near="anterior"),
         ),
         "Mollyn et al., IMUPoser, CHI (2023): phones in the pockets, sensors have their bones' axes",
         _UPPER,
@@ -128,7 +129,7 @@ def place(
                 device="virtual",
             )  # fmt: skip
             away = -rotation @ misalignment.get(segment, np.zeros(3))
-            offset = turn @ _in_model(site, joint, rest, skin)
+            offset = _offset(site, joint, rest, turn, skin)
             found.append(VirtualPlacement(placement, _vector(offset), _vector(away)))
     return tuple(found)
 
@@ -148,14 +149,14 @@ def misalignments(segments: Iterable[str], *, seed: int, name: str, variant: int
     return dict(zip(names, np.asarray(turns, dtype=np.float64), strict=True))
 
 
-def _in_model(site: Site, joint: int, rest: Rest, skin: FloatArray | None) -> FloatArray:
-    """Return a site's place from the segment's origin, (3,) m in model axes."""
+def _offset(site: Site, joint: int, rest: Rest, turn: FloatArray, skin: FloatArray | None) -> FloatArray:
+    """Return a site's place from the segment's origin, (3,) m in segment axes."""
     if skin is not None and site.vertex is not None:
-        found: FloatArray = skin[site.vertex[_is_right(joint)]] - rest.joint[joint] - rest.origin[joint]
+        found: FloatArray = turn @ (skin[site.vertex[_is_right(joint)]] - rest.joint[joint] - rest.origin[joint])
         return found
-    anterior, proximal, right = site.template_m
-    mirrored = np.array([anterior, proximal, right if _is_right(joint) else -right]) * rest.scale
-    return np.asarray(ISB_FROM_MODEL.T @ mirrored, dtype=np.float64)
+    segment = next(name for name, one in SEGMENT_JOINT.items() if one == joint)  # the side it is of, not is named after
+    where = site.near or site.site
+    return virtual_imu.site_offset(segment, _side(segment), where, site.level, rest.length_m(joint))
 
 
 def _is_right(joint: int) -> bool:

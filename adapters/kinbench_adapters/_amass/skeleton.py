@@ -50,8 +50,12 @@ MEAN_STATURE_M = 1.69
 """The template's stature, estimated: its shoulders stand 1.317 m above its ankles, which is 0.818 - 0.039 of stature
 (Drillis and Contini 1966, in Winter, *Biomechanics and Motor Control of Human Movement*, 4th ed. 2009, fig. 4.1)."""
 
-TRUNK_M = 0.22
-"""From Spine3 to the neck in the same humanoid, for places along the trunk."""
+ORIGINS = "proximal joint (pelvis: middle of the hips; trunk: lumbar joint, as Spine3 carries it from the rest pose)"
+"""The trunk moves as Spine3 does; so its base must be a point that is fixed to Spine3, and with a bent spine it is not
+quite the lumbar joint."""
+
+TRUNK_M = 0.40
+"""From the lumbar joint (Spine1) to the neck in the same humanoid, for places along the trunk."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +81,10 @@ class Rest:
 
     @property
     def origin(self) -> FloatArray:
-        """What ``segment_position`` follows per joint, (10, 3) m from it in model axes.
-
-        Of the pelvis it is the middle of the hips, of every other segment its proximal joint.
-        """
+        """What ``segment_position`` follows per joint, (10, 3) m from it in model axes: ``ORIGINS`` in words."""
         found = np.zeros((MOVED, 3))
         found[0] = (self.joint[1] + self.joint[2]) / 2 - self.joint[0]
+        found[9] = self.joint[3] - self.joint[9]
         return found
 
     def length_m(self, joint: int) -> float:
@@ -149,6 +151,7 @@ def segment_motion(
     local = kinematics.rotations_from_vectors(vectors)
     root = rest.joint[0] + trans
     world, place = kinematics.forward_kinematics(local, rest.offset[:MOVED], PARENTS[:MOVED], root)
-    place[:, 0] += world[:, 0] @ rest.origin[0]  # every other origin is its joint
+    for joint in (0, 9):  # every other origin is its joint
+        place[:, joint] += world[:, joint] @ rest.origin[joint]
     joints = sorted(SEGMENT_JOINT.values())
     return {joint: world[:, joint] for joint in joints}, {joint: place[:, joint] for joint in joints}
