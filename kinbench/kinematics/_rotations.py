@@ -112,7 +112,7 @@ def _unit_quaternions(rotation: FloatArray) -> FloatArray:
     ):  # fmt: skip
         product[..., row, column] = product[..., column, row] = entry
     longest = np.argmax(np.einsum("...ii->...i", product), axis=-1)
-    chosen = np.take_along_axis(product, longest[..., None, None], axis=-2)[..., 0, :]
+    chosen = product.reshape(-1, 4, 4)[np.arange(longest.size), longest.ravel()].reshape(*longest.shape, 4)
     known = np.isfinite(chosen).all(axis=-1, keepdims=True)
     length = np.linalg.norm(chosen, axis=-1, keepdims=True)
     return np.where(known, chosen, np.nan) / np.where(known, length, 1.0)
