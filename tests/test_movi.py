@@ -10,6 +10,7 @@ from kinbench_adapters._movi.mounts import mounts
 from kinbench_adapters._movi.person import person_table
 from kinbench_adapters._movi.rest import find_rest, quaternion_world, tilts
 from kinbench_adapters._movi.spine import describe
+from kinbench_adapters._movi.suit import parse_header
 from kinbench_adapters.movi import MoviAdapter
 
 from kinbench import plugins
@@ -163,7 +164,7 @@ def test_a_chain_that_fits_neither_convention_is_refused():
 
 def test_both_ways_to_build_a_foot_are_known(tmp_path, first):
     assert "ankle_zero:along_the_foot" in first.attrs["quality"]
-    recording = prepare(one(tmp_path, foot_axes=fake.V3D))
+    recording = prepare(one(tmp_path, foot_axes=fake.V3D, header="{number}{kind}{part}"))
     off = recording.reference["angle"].sel(dof="ankle_dorsiflexion_l").values
     np.testing.assert_allclose(off, fake.performance(1, "S1", 11.0).angles["ankle_dorsiflexion_l"], atol=0.05)
     assert "ankle_zero:along_the_foot" not in recording.attrs["quality"]
@@ -286,10 +287,10 @@ def round_i1(raw):
     return read_mat_tree(raw / "IMUmatlab" / "imu_Subject_2.mat", keep=("IMU.I1.*",))["IMU"]["I1"]
 
 
-def suit_file(folder, fields):
+def suit_file(folder, fields, compressed=True):
     """A suit's file with one round I1 of these fields; returns its source."""
     cells = {name: fake._cell(value) if isinstance(value, tuple) else value for name, value in fields.items()}
-    scipy.io.savemat(folder / "imu_Subject_1.mat", {"IMU": {"I1": cells}}, do_compression=True)
+    scipy.io.savemat(folder / "imu_Subject_1.mat", {"IMU": {"I1": cells}}, do_compression=compressed)
     return source(folder, "Subject_1/I1")
 
 
@@ -303,6 +304,20 @@ def test_columns_go_by_their_headers(raw, round_i1, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("header", "found"),
+    [
+        ("01-A-x", ("01", "A", "x")), ("01Ax", ("01", "A", "x")), ("A01_y", ("01", "A", "y")),
+        ("02-Q-s", ("02", "Q", "w")), ("02-Q-w", ("02", "Q", "w")), ("02-W-z", ("02", "W", "z")),
+        ("RightArm-02-X-x", ("02", "X", "x")), ("Arm 02 X X", ("02", "X", "x")), ("01-Q-0", ("01", "Q", "0")),
+        ("01-V", ("01", "V", "")), ("03-A-x", None), ("Hip-A-x", None), ("01-B-x", None), ("01-02-A-x", None),
+        ("0102-A-x", None), ("", None),
+    ],
+)  # fmt: skip
+def test_a_header_tells_one_joint_and_kind_or_nothing(header, found):
+    assert parse_header(header, ["01", "02"]) == found
+
+
+@pytest.mark.parametrize(
     ("spoil", "told"),
     [
         (lambda f: f | {"data": f["data"][:, :-1]}, "335 columns and 336 headers"),
@@ -313,8 +328,9 @@ def test_columns_go_by_their_headers(raw, round_i1, tmp_path):
         (lambda f: f | {"data": f["data"][:0]}, "expected 'data'|the round is empty"),
         (lambda f: f | {"data": f["data"] * 9.8}, "accelerations in g"),
         (lambda f: f | {"data": f["data"] * np.where(np.arange(336) % 16 > 12, 57.3, 1)}, "rates in rad"),
+        (lambda f: f | {"data": np.where(np.arange(336) == 10, 1e200, f["data"])}, "kind A lie beyond 200 g"),
     ],
-    ids=["narrow", "kind", "double", "numbers", "names", "empty", "metres", "degrees"],
+    ids=["narrow", "kind", "double", "numbers", "names", "empty", "metres", "degrees", "wild"],
 )
 def test_a_round_that_contradicts_itself_is_refused(round_i1, tmp_path, spoil, told):
     with pytest.raises(DataError, match=told) as caught:
@@ -447,18 +463,21 @@ def test_names_are_told_without_reading(raw):
 
 @pytest.fixture(scope="module")
 def small(round_i1, tmp_path_factory):
-    """The bytes of a suit's file of half a second, quick to read."""
+    """The bytes of a suit's file of one second, quick to read, compressed and not."""
     folder = tmp_path_factory.mktemp("small")
-    suit_file(folder, round_i1 | {"data": round_i1["data"][:60]})
-    return (folder / "imu_Subject_1.mat").read_bytes()
+    found = []
+    for compressed in (True, False):
+        suit_file(folder, round_i1 | {"data": round_i1["data"][:120]}, compressed=compressed)
+        found.append((folder / "imu_Subject_1.mat").read_bytes())
+    return found
 
 
 @pytest.mark.parametrize("seed", range(9))
 def test_damaged_bytes_are_refused_or_read_and_never_crash(small, tmp_path, seed):
     random = np.random.RandomState(seed)
-    raw = bytearray(small)
+    raw = bytearray(small[seed % 2])
     if seed % 3:
-        for place in random.randint(0, len(raw), 1 + seed % 5):
+        for place in random.randint(0, len(raw), 1 + 40 * (seed % 2)):
             raw[place] ^= 1 << random.randint(8)
     else:
         raw = raw[: random.randint(len(raw))]

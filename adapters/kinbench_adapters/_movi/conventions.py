@@ -58,10 +58,13 @@ def placed(
     ``affine`` (n, j, 4, 4) local, NaN where missing; ``markers`` (n, m, 3) mm, NaN where missing, None where the file
     holds none. Raises ``DataError`` where neither convention fits, or the two cannot be told apart.
     """
-    both = {
-        rows: Segments(tuple(names), *kinematics.world_from_affines(affine, parents, row_vectors=rows))
-        for rows in (True, False)
-    }
+    try:
+        both = {
+            rows: Segments(tuple(names), *kinematics.world_from_affines(affine, parents, row_vectors=rows))
+            for rows in (True, False)
+        }
+    except DataError as error:
+        raise DataError(error.problems, where=where) from error
     if markers is not None and np.isfinite(markers).all(axis=2).any():
         found = {rows: _looseness_mm(segments, markers) for rows, segments in both.items()}
         told, ratio, limit = "markers on their segments, mm", MARKER_RATIO, LOOSE_MM

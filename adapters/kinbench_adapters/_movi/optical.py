@@ -28,6 +28,8 @@ SEGMENTS = {
 
 _VARIABLE = re.compile(r"subject_\d+_\w+", re.IGNORECASE)
 _ORTHONORMAL = 1e-2
+_ROOM_MM = 1e5
+"""Nobody is 100 m away from the cameras or from the segment above."""
 WANTED = ("subject.*", "move.motions_list", "move.flags120", "move.segment*", "move.jointsAffine_v3d",
           "move.markerLocation")  # fmt: skip
 
@@ -144,9 +146,10 @@ def _blank_missing(affine: FloatArray) -> dict[str, int]:
     said = (affine <= MISSING / 10).any(axis=(2, 3)) | ~np.isfinite(affine).all(axis=(2, 3))
     affine[said] = np.nan
     block = affine[..., :3, :3]
-    with np.errstate(invalid="ignore"):
-        product = np.abs(np.einsum("njik,njlk->njil", block, block) - np.eye(3)).max(axis=(2, 3))
-        bad = ~said & ~((product < _ORTHONORMAL) & (np.linalg.det(np.where(said[..., None, None], 0.0, block)) > 0))
+    wild = ~said & ((np.abs(block) > 2).any(axis=(2, 3)) | (np.abs(affine) > _ROOM_MM).any(axis=(2, 3)))
+    block = np.where((said | wild)[..., None, None], 0.0, block)
+    off = np.abs(np.einsum("njik,njlk->njil", block, block) - np.eye(3)).max(axis=(2, 3))
+    bad = ~said & ~((off < _ORTHONORMAL) & (np.linalg.det(block) > 0))
     affine[bad] = np.nan
     return {"said": int(said.sum()), "no_rotation": int(bad.sum())}
 
@@ -156,7 +159,8 @@ def _markers(move: Mapping[str, Tree], samples: int, path: Path) -> FloatArray |
     if "markerLocation" not in move:
         return None
     points = numbers(move, "markerLocation", path, (samples, None, 3)).copy()
-    gone = (points <= MISSING / 10).any(axis=2) | (points == 0).all(axis=2)
+    known = np.isfinite(points).all(axis=2) & (np.abs(np.nan_to_num(points)) < _ROOM_MM).all(axis=2)
+    gone = ~known | (points == 0).all(axis=2)
     points[gone] = np.nan
     return points
 

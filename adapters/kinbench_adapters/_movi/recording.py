@@ -124,12 +124,12 @@ def _worn(round_: Round, settings: Settings, optical: Optical | None) -> _Worn:
     if path is None or field is None:
         raise DataError("expected a file of the suit for this round, found none", where=round_.key)
     suit = read_suit(path, field)
+    refuse_units(suit, path)
     mounted = mounts(settings.trunk)
     lost = [mount.joint for mount in mounted if mount.joint not in suit.joints]
     if lost:
         raise DataError(f"expected the suit's joints to include {', '.join(lost)}; they do not", where=path)
     acc, gyr, quat = (np.stack([suit.signal(m.joint, kind) for m in mounted], axis=1) for kind in "AWQ")
-    refuse_units(acc, gyr, path)
     rest = find_rest(acc, gyr, None if optical is None else optical.upright)
     found = tilts(mounted, rest)
     up, told = quaternion_world(acc, quat, rest)

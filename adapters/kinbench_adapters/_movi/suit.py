@@ -23,7 +23,9 @@ RATE_HZ = 120.0
 WIDTHS = {"X": 3, "V": 3, "Q": 4, "A": 3, "W": 3}
 """Columns of one joint: displacement (m), velocity (m s-1), quaternion, acceleration (g), angular rate (rad s-1)."""
 
-_HEADER = re.compile(r"(?P<joint>\d{2})[^0-9A-Za-z]*(?P<kind>[XVQAW])[^0-9A-Za-z]*(?P<part>[0-9A-Za-z]?)")
+_JOINT = re.compile(r"(?<!\d)\d{2}(?!\d)")
+_KIND = re.compile(r"(?<![A-Za-z])(?P<kind>[XVQAW])(?P<between>[^A-Za-z]*)(?P<part>[A-Za-z]?)$")
+_DIGIT = re.compile(r"(?<!\d)\d$")
 _PARTS = {3: "xyz", 4: "wxyz"}
 _FEWEST = 4
 
@@ -73,12 +75,13 @@ def _columns(
     found: dict[tuple[str, str], dict[str, int]] = {}
     problems = []
     for index, header in enumerate(headers):
-        match = _HEADER.fullmatch(header)
-        if match is None or match["joint"] not in joint_of:
+        parsed = parse_header(header, codes)
+        if parsed is None:
             problems.append(f"{place}: column {index + 1} is headed '{header}', expected one like '01-A-x'")
             continue
-        parts = found.setdefault((joint_of[match["joint"]], match["kind"]), {})
-        part = match["part"].lower().replace("s", "w") or str(len(parts) + 1)
+        code, kind, part = parsed
+        parts = found.setdefault((joint_of[code], kind), {})
+        part = part or str(len(parts) + 1)
         if part in parts:
             problems.append(f"{place}: column {index + 1} is headed '{header}', as another one is")
         parts[part] = index
@@ -87,6 +90,22 @@ def _columns(
     if problems:
         raise DataError(problems[:10], where=path)
     return tuple(names), {key: _ordered(parts) for key, parts in found.items()}
+
+
+def parse_header(header: str, codes: Sequence[str]) -> tuple[str, str, str] | None:
+    """Return (joint number, kind, part) of a column's header, None where it does not tell exactly one joint and kind.
+
+    Of the headers it is known that they hold the joint's two digits and the kind's capital letter; how they are put
+    together is not, so ``01-A-x``, ``01Ax``, ``A01_x`` and ``Hip-01-A-x`` are all read. ``part`` is ``x``, ``y``,
+    ``z``, ``w`` (also written ``s``), a digit, or empty.
+    """
+    joints = {code for code in _JOINT.findall(header) if code in codes}
+    match = _KIND.search(header)
+    if len(joints) != 1 or match is None:
+        return None
+    digit = _DIGIT.search(match["between"])
+    part = match["part"].lower() or ("" if digit is None else digit[0])
+    return joints.pop(), match["kind"], "w" if part == "s" else part
 
 
 def _incomplete(names: Sequence[str], found: Mapping[tuple[str, str], Mapping[str, int]]) -> list[str]:
@@ -106,10 +125,23 @@ def _ordered(parts: Mapping[str, int]) -> tuple[int, ...]:
     return tuple(parts[part] for part in order)
 
 
-def refuse_units(acc: FloatArray, gyr: FloatArray, path: Path) -> None:
-    """Raise ``DataError`` where accelerations (n, k, 3) cannot be in g, or angular rates not in rad s-1."""
-    size = np.linalg.norm(acc, axis=-1)
-    known = size[np.isfinite(size)]
+def refuse_units(suit: SuitRound, path: Path) -> None:
+    """Raise ``DataError`` where accelerations cannot be in g, angular rates not in rad s-1, or a number is nobody's."""
+    acc, gyr, quat = (np.concatenate([suit.signal(joint, kind) for joint in suit.joints], axis=1) for kind in "AWQ")
+    problems = []
+    for kind, values, limit, unit in (("A", acc, 200.0, "g"), ("W", gyr, 4000.0, "rad s-1"), ("Q", quat, 2.0, "1")):
+        wild = int((np.abs(values[np.isfinite(values)]) > limit).sum())
+        if wild:
+            problems.append(f"{wild} numbers of kind {kind} lie beyond {limit:g} {unit}; the file is damaged")
+    if not problems:
+        problems = _unit_problems(acc, gyr)
+    if problems:
+        raise DataError(problems, where=path)
+
+
+def _unit_problems(acc: FloatArray, gyr: FloatArray) -> list[str]:
+    size = np.linalg.norm(acc.reshape(len(acc), -1, 3), axis=-1)
+    known = size[np.isfinite(size) & (size > 0)]
     middle = float(np.median(known)) if known.size else float("nan")
     problems = []
     if not ACC_RANGE_G[0] <= middle <= ACC_RANGE_G[1]:
@@ -118,5 +150,4 @@ def refuse_units(acc: FloatArray, gyr: FloatArray, path: Path) -> None:
     if not rate.size or np.percentile(rate, 99) > GYR_LIMIT_RAD_S:
         told = f"99 % below {np.percentile(rate, 99):.3g}" if rate.size else "none"
         problems.append(f"expected angular rates in rad s-1, up to {GYR_LIMIT_RAD_S:g}, found {told}")
-    if problems:
-        raise DataError(problems, where=path)
+    return problems
