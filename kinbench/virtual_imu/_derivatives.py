@@ -81,6 +81,8 @@ def from_turns(steps: dict[int, FloatArray], rate_hz: float) -> FloatArray:
 
 def _spans(n: int) -> list[tuple[int, int, int]]:
     """Return (start, stop, reach) of all samples but the first and the last."""
-    inner = [(REACH, n - REACH, REACH)] if n > 2 * REACH else []
-    edges = [i for i in range(1, n - 1) if min(i, n - 1 - i) < REACH]
-    return inner + [(i, i + 1, min(i, n - 1 - i)) for i in edges]
+    if n <= 2 * REACH:
+        return [(i, i + 1, min(i, n - 1 - i)) for i in range(1, n - 1)]
+    near = [(i, i + 1, i) for i in range(1, REACH)]
+    far = [(n - 1 - i, n - i, i) for i in range(1, REACH)]
+    return [(REACH, n - REACH, REACH), *near, *far]
