@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +58,11 @@ class Metadata:
         return tuple(mode for mode in TABLES if session in self.visits.get(mode, {}))
 
     def visit(self, session: str, mode: str) -> Visit | None:
-        """Return what is known of a session, from the table of its mode or else from the other."""
+        """Return what is known of a session: from its mode's table, else of the person only, from the other's."""
         for table in (mode, *TABLES):
-            if session in self.visits.get(table, {}):
-                return self.visits[table][session]
+            found = self.visits.get(table, {}).get(session)
+            if found is not None:
+                return found if table == mode else replace(found, speed_mps=None)
         return None
 
 

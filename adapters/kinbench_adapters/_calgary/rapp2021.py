@@ -60,7 +60,12 @@ def read_sensors(
 
 
 def _touchdowns(capture: Capture, anatomy: Anatomy, side: str) -> NDArray[np.int64]:
-    return rapp2021_touchdowns(capture.moving[f"{side}_foot_1"][:, 1] * anatomy.unit_m, capture.rate_hz)
+    """Return the samples at which a foot comes down; they align the sensors of its side."""
+    marker = f"{side}_foot_1"
+    found = rapp2021_touchdowns(capture.moving[marker][:, 1] * anatomy.unit_m, capture.rate_hz)
+    if not found.size:
+        raise DataError(f"expected touchdowns, found no minimum of {marker}'s height 50 mm below its surroundings")
+    return found
 
 
 def _of_side(downs: Mapping[str, NDArray[np.int64]], stem: str) -> NDArray[np.int64]:
