@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from kinbench import acquisition, conversion, plugins, results, runner, store, verification
+from kinbench import acquisition, conversion, plugins, results, runner, schema, store, verification
 from kinbench import leaderboards as boards
 from kinbench.acquisition import Survey
 from kinbench.contracts import BenchmarkProtocol, Demo
@@ -30,6 +30,7 @@ from kinbench.verification import Report
 
 Names = str | Iterable[str] | None
 Folder = str | Path | None
+_LEVELS = tuple(level for level in schema.LEVELS if level != "unknown")
 
 
 def data_folder(data: Folder = None) -> Path:
@@ -74,19 +75,26 @@ def convert(
     *,
     name: str | None = None,
     sites_of: str | Path | None = None,
+    unknown_level: str | None = None,
     data: Folder = None,
     on_progress: Progress = ignore,
 ) -> Conversion:
     """Convert a raw folder with the adapter of that name into ``<data>/<dataset>.zarr``.
 
     ``adapter`` may carry settings, ``'name[key=value]'``; ``name`` overrides the dataset's name; ``sites_of`` is a
-    store (path or name) where measured sensors sit, for a dataset's virtual ones to sit there too. The returned table
-    says what became of each recording; one that fails does not stop the others. Raises ``UsageError`` for an unknown
-    adapter, a missing folder, a wrong manifest, or sites for sensors that were measured; ``DataError`` for a folder the
-    adapter knows nothing of.
+    store (path or name) where measured sensors sit, for a dataset's virtual ones to sit there too, and
+    ``unknown_level`` (``proximal``, ``mid``, ``distal``) what to take where it does not say how high.
+
+    The returned table says what became of each recording; one that fails does not stop the others. Raises
+    ``UsageError`` for an unknown adapter, a missing folder, a wrong manifest, or sites for sensors that were measured;
+    ``DataError`` for a folder the adapter knows nothing of.
     """
     reader = plugins.create("adapters", adapter)
-    sites = None if sites_of is None else conversion.sites_of(open(sites_of, data=data))
+    if unknown_level is not None and (sites_of is None or unknown_level not in _LEVELS):
+        raise UsageError(f"--level goes with --sites-of, and is one of {', '.join(_LEVELS)}; got '{unknown_level}'.")
+    sites = None
+    if sites_of is not None:
+        sites = conversion.sites_of(open(sites_of, data=data), unknown_level=unknown_level)
     return conversion.convert(
         reader, _existing(raw), data_folder(data), name=name, sites=sites, on_progress=on_progress
     )

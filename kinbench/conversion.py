@@ -40,6 +40,8 @@ class Sites:
     digest: str
     placements: tuple[Placement, ...]
     taken_from: Mapping[str, Key]
+    unknown_level: str | None = None
+    """What was taken for a level that the store does not know, if anybody said so."""
 
     def plain(self) -> dict[str, Any]:
         """Return the same as JSON-plain values, for the history."""
@@ -50,14 +52,17 @@ class Sites:
             }
             for placement in self.placements
         }  # fmt: skip
-        return {"dataset": self.dataset, "digest": self.digest, "sensors": sensors}
+        assumed = {} if self.unknown_level is None else {"unknown_level": self.unknown_level}
+        return {"dataset": self.dataset, "digest": self.digest, **assumed, "sensors": sensors}
 
 
-def sites_of(opened: store.Store) -> Sites:
+def sites_of(opened: store.Store, *, unknown_level: str | None = None) -> Sites:
     """Return where the measured sensors of a store sit, each named by its segment.
 
-    Of recordings that the index says wear the same sensors, the first is read. Raises ``UsageError`` where no sensor
-    of the store was measured, and (all at once) for sensors whose site or level has no known place on a segment.
+    Of recordings that the index says wear the same sensors, the first is read. ``unknown_level`` is what to take for
+    sensors whose level on the segment the store does not know (``proximal``, ``mid``, ``distal``). Raises
+    ``UsageError`` where no sensor of the store was measured, and (all at once) for sensors whose site or level has no
+    known place on a segment.
     """
     found: dict[tuple[str, str, str, str], tuple[Placement, Key]] = {}
     firsts: dict[tuple[SensorEntry, ...], Key] = {}
@@ -65,7 +70,8 @@ def sites_of(opened: store.Store) -> Sites:
         firsts.setdefault(entry.sensors, entry.key)
     for key in firsts.values():
         imu, _ = opened.read_inputs(key)
-        for placement in () if imu is None else placements_of(imu):
+        for worn in () if imu is None else placements_of(imu):
+            placement = worn if unknown_level is None else _with_level(worn, unknown_level)
             place = (placement.segment, placement.side, placement.site, placement.level)
             before = found.get(place)
             unknown = before is None or (before[0].rotation is None and placement.rotation is not None)
@@ -80,16 +86,32 @@ def sites_of(opened: store.Store) -> Sites:
     }
     _refuse_unknown_places(opened, named)
     placements = tuple(replace(placement, sensor=name) for name, (placement, _) in named.items())
-    return Sites(opened.name, opened.digest, placements, {name: key for name, (_, key) in named.items()})
+    taken_from = {name: key for name, (_, key) in named.items()}
+    return Sites(opened.name, opened.digest, placements, taken_from, unknown_level)
+
+
+def _with_level(placement: Placement, level: str) -> Placement:
+    """Return the placement at this level, if its own is unknown and its site needs one."""
+    if placement.level != "unknown" or _no_place(placement) is None:
+        return placement
+    return replace(placement, level=level)
+
+
+def _no_place(placement: Placement) -> str | None:
+    """Return why nobody knows where on a segment the sensor sits, None where that is known."""
+    try:
+        virtual_imu.site_offset(placement.segment, placement.side, placement.site, placement.level, 1.0)
+    except UsageError as error:
+        return str(error)
+    return None
 
 
 def _refuse_unknown_places(opened: store.Store, named: Mapping[str, tuple[Placement, Key]]) -> None:
-    problems = []
-    for placement, key in named.values():
-        try:
-            virtual_imu.site_offset(placement.segment, placement.side, placement.site, placement.level, 1.0)
-        except UsageError as error:
-            problems.append(f"{opened.path}: sensor '{placement.sensor}' of {key}: {error}")
+    problems = [
+        f"{opened.path}: sensor '{placement.sensor}' of {key}: {why}"
+        for placement, key in named.values()
+        if (why := _no_place(placement)) is not None
+    ]
     if problems:
         raise UsageError("\n".join(problems))
 

@@ -110,6 +110,18 @@ def test_a_site_without_a_place_is_refused_with_all_others(real):
         assert word in str(caught.value)
 
 
+def test_a_level_nobody_wrote_down_may_be_said_and_is_recorded(real):
+    worn = [
+        sensor("00A1", "thigh_r", level="unknown"),
+        sensor("00A2", "shank_r", level="distal"),
+        sensor("00A3", "pelvis", "sacrum", "unknown"),
+    ]
+    sites = sites_of(real(worn), unknown_level="mid")
+    levels = {placement.sensor: placement.level for placement in sites.placements}
+    assert levels == {"thigh_r": "mid", "shank_r": "distal", "pelvis": "unknown"}, "the sacrum is one place"
+    assert sites.plain()["unknown_level"] == "mid"
+
+
 def test_a_store_without_measured_sensors_has_no_sites(real):
     with pytest.raises(UsageError, match="holds no measured sensor"):
         sites_of(real([sensor("V", "thigh_r", origin="synthetic")]))
@@ -169,5 +181,8 @@ def test_the_door_takes_the_store_by_name(real, tmp_path, install):
     install("walk-data", [("kinbench.adapters", "walkers = walk_data:Walkers")], {"walk_data": module})
     done = kinbench.convert("walkers", tmp_path, sites_of="real", data=tmp_path)
     assert done.sites.dataset == "lab"
+    for wrong in ({"sites_of": "real", "unknown_level": "middle"}, {"unknown_level": "mid"}):
+        with pytest.raises(UsageError, match="--level goes with --sites-of, and is one of proximal, mid, distal"):
+            kinbench.convert("walkers", tmp_path, data=tmp_path, **wrong)
     with pytest.raises(UsageError, match=r"no dataset 'reel'.*Did you mean 'real'"):
         kinbench.convert("walkers", tmp_path, sites_of="reel", data=tmp_path)

@@ -125,13 +125,19 @@ def convert(
         str | None,
         typer.Option("--sites-of", metavar="STORE", help="Put virtual sensors where this store's real ones sit."),
     ] = None,
+    level: Annotated[
+        str | None,
+        typer.Option("--level", metavar="LEVEL", help="With --sites-of: proximal, mid or distal where it is not said."),
+    ] = None,
     data: Data = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Convert raw recordings into a store (schema 1)."""
     with display.progress("convert", quiet) as bar:
-        conversion = kinbench.convert(adapter, raw, name=name, sites_of=sites_of, data=data, on_progress=bar)
+        conversion = kinbench.convert(
+            adapter, raw, name=name, sites_of=sites_of, unknown_level=level, data=data, on_progress=bar
+        )
     if json:
         display.show_json(conversion.to_json())
     else:
