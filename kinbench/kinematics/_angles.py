@@ -22,7 +22,7 @@ from scipy.spatial.transform import Rotation
 
 from kinbench import recording, schema
 from kinbench.errors import DataError, UsageError, suggest
-from kinbench.kinematics._rotations import matrices
+from kinbench.kinematics._rotations import matrices, of_shape
 
 FloatArray = NDArray[np.float64]
 CONVENTION = "isb_zxy"
@@ -122,7 +122,18 @@ def _signed(values: ArrayLike, signs: tuple[int, int, int]) -> NDArray[np.floati
 
 def _relative(proximal: ArrayLike, distal: ArrayLike) -> FloatArray:
     """Return the joint rotations (n, 3, 3), NaN where a quaternion is not finite or has no length."""
-    return np.asarray(np.swapaxes(matrices(proximal), 1, 2) @ matrices(distal), dtype=np.float64)
+    w, x, y, z = np.moveaxis(of_shape(proximal, (4,), "proximal quaternions"), -1, 0)
+    dw, dx, dy, dz = np.moveaxis(of_shape(distal, (4,), "distal quaternions"), -1, 0)
+    joint = np.stack(
+        [
+            w * dw + x * dx + y * dy + z * dz,
+            w * dx - x * dw - y * dz + z * dy,
+            w * dy + x * dz - y * dw - z * dx,
+            w * dz - x * dy + y * dx - z * dw,
+        ],
+        axis=-1,
+    )
+    return matrices(joint)
 
 
 def _z_x_y(relative: FloatArray) -> FloatArray:

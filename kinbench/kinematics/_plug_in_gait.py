@@ -25,7 +25,7 @@ Markers = dict[str, FloatArray]
 PELVIS_MARKERS = ("LASI", "RASI", "LPSI", "RPSI")
 LEG_MARKERS = ("THI", "KNE", "TIB", "ANK", "HEE", "TOE")
 _SIDES = {"r": ("R", 1.0), "l": ("L", -1.0)}
-_NEEDS = {"thigh": ("THI", "KNE"), "shank": ("THI", "KNE", "TIB", "ANK"), "foot": LEG_MARKERS}
+_NEEDS = {"thigh": ("THI", "KNE", "ANK"), "shank": ("THI", "KNE", "TIB", "ANK"), "foot": LEG_MARKERS}
 
 PLUG_IN_GAIT: dict[str, tuple[str, ...]] = {"pelvis": PELVIS_MARKERS} | {
     f"{segment}_{letter}": PELVIS_MARKERS + tuple(capital + name for name in names)
@@ -302,25 +302,33 @@ def _functional_turns(moving: _Leg, offsets: _Offsets, name: str) -> _Turns:
     Hum. Mov. Sci. 18:655-667). That angle is the share of the shank's long axis along the thigh's Z, so the answer is
     the minor axis of that long axis as the thigh sees it from above. The shank's turn is that at which the straight
     knee is not rotated, as a knee alignment device would have it. Joint centres depend on both, hence the rounds.
+    NaN where the knee was never seen.
     """
     turns = _Turns()
     for _ in range(_ROUNDS):
         thigh, shank, _ = moving.limbs(offsets, turns)
-        seen = np.swapaxes(thigh.rotation, 1, 2) @ shank.rotation
-        known = np.isfinite(seen).all(axis=(1, 2))
+        # The ankle's marker is beside the ankle, along the axis that is looked for, where it does no harm.
+        along = shank.origin - moving.markers["ANK"]
+        seen = np.einsum("nij,ni->nj", thigh.rotation, along / np.linalg.norm(along, axis=1, keepdims=True))
+        known = np.isfinite(seen).all(axis=1)
         if not known.any():
-            return turns
-        minor = _minor_axis(seen[known][:, ::2, 1], name)
+            return _Turns(np.nan, np.nan)
+        minor = _minor_axis(seen[known][:, ::2], name)
         right = np.einsum("nij,ni->nj", thigh.rotation[known], moving.right[known])[:, ::2].mean(axis=0)
         minor = minor if minor @ right > 0 else -minor
-        straight = seen[known][:, 1, 1] >= np.quantile(seen[known][:, 1, 1], 1 - _STRAIGHT_SHARE)
-        rotated = np.arctan2(
-            (seen[known][straight, 0, 2] - seen[known][straight, 2, 0]).mean(),
-            (seen[known][straight, 0, 0] + seen[known][straight, 2, 2]).mean(),
-        )
         step = float(np.arctan2(minor[0], minor[1]))
-        turns = _Turns(turns.thigh + step, turns.shank + step - float(rotated))
+        turns = _Turns(turns.thigh + step, turns.shank + step - _straight_rotation(thigh, shank))
     return turns
+
+
+def _straight_rotation(thigh: SegmentMotion, shank: SegmentMotion) -> float:
+    """Return by how much (rad, about Y) the shank is turned in the thigh while the knee is straight; 0 if not seen."""
+    seen = np.swapaxes(thigh.rotation, 1, 2) @ shank.rotation
+    seen = seen[np.isfinite(seen).all(axis=(1, 2))]
+    if not len(seen):
+        return 0.0
+    straight = seen[seen[:, 1, 1] >= np.quantile(seen[:, 1, 1], 1 - _STRAIGHT_SHARE)].mean(axis=0)
+    return float(np.arctan2(straight[0, 2] - straight[2, 0], straight[0, 0] + straight[2, 2]))
 
 
 _ROUNDS = 8
@@ -333,7 +341,8 @@ LEAST_KNEE_RANGE_DEG = 25.0
 
 def _minor_axis(points: FloatArray, name: str) -> FloatArray:
     """Return the unit direction (2,) along which points (n, 2) vary least."""
-    _, axes = np.linalg.eigh(np.cov(points.T))
+    centred = points - points.mean(axis=0)
+    _, axes = np.linalg.eigh(centred.T @ centred)
     bent = np.arcsin(np.clip(points @ axes[:, 1], -1, 1))
     moved_deg = float(np.degrees(np.quantile(bent, 0.98) - np.quantile(bent, 0.02)))
     if moved_deg < LEAST_KNEE_RANGE_DEG:

@@ -19,7 +19,7 @@ def matrices(quaternions: ArrayLike) -> FloatArray:
 
     A quaternion that is not finite or has no length gives NaN. Raises ``DataError`` for another last dimension.
     """
-    given = _ending(quaternions, (4,), "quaternions")
+    given = of_shape(quaternions, (4,), "quaternions")
     square = np.einsum("...i,...i->...", given, given)
     with np.errstate(invalid="ignore", divide="ignore"):
         w, x, y, z = np.moveaxis(given * np.sqrt(2.0 / square)[..., None], -1, 0)
@@ -41,7 +41,7 @@ def quaternions(matrices: ArrayLike) -> FloatArray:
     and the first with w >= 0; so a smooth motion has smooth quaternions. A matrix with a NaN gives NaN. The matrices
     are taken to be rotations and not checked. Raises ``DataError`` for other last dimensions.
     """
-    given = _ending(matrices, (3, 3), "matrices")
+    given = of_shape(matrices, (3, 3), "matrices")
     found = _unit_quaternions(given)
     if found.ndim == 1:
         return found if found[0] >= 0 or np.isnan(found[0]) else -found
@@ -54,7 +54,7 @@ def rotations_from_vectors(vectors: ArrayLike) -> FloatArray:
     Rodrigues' formula, exact also where the angle is very small. NaN stays NaN. Raises ``DataError`` for another last
     dimension.
     """
-    given = _ending(vectors, (3,), "rotation vectors")
+    given = of_shape(vectors, (3,), "rotation vectors")
     x, y, z = np.moveaxis(given, -1, 0)
     turns = np.sqrt(x * x + y * y + z * z) / np.pi
     along, across = np.sinc(turns), 0.5 * np.sinc(turns / 2) ** 2  # sin t / t and (1 - cos t) / t^2
@@ -78,8 +78,8 @@ def orthonormal(first: ArrayLike, second: ArrayLike, *, order: str = "yz") -> Fl
     """
     if len(order) != 2 or len(set(order)) != 2 or not set(order) <= set("xyz"):
         raise DataError(f"expected order to name two different axes, such as 'yz', got '{order}'")
-    kept = _unit(_ending(first, (3,), "first"))
-    kept, given = np.broadcast_arrays(kept, _unit(_ending(second, (3,), "second")))
+    kept = _unit(of_shape(first, (3,), "first"))
+    kept, given = np.broadcast_arrays(kept, _unit(of_shape(second, (3,), "second")))
     moved = _unit(given - np.einsum("...i,...i->...", given, kept)[..., None] * kept)
     one, two = ("xyz".index(letter) for letter in order)
     handed = 1.0 if (two - one) % 3 == 1 else -1.0
@@ -132,7 +132,8 @@ def _continuous(quaternions: FloatArray) -> FloatArray:
     return np.asarray(quaternions * np.where(first < 0, -sign, sign)[..., None], dtype=np.float64)
 
 
-def _ending(values: ArrayLike, shape: tuple[int, ...], name: str) -> FloatArray:
+def of_shape(values: ArrayLike, shape: tuple[int, ...], name: str) -> FloatArray:
+    """Return an array of float64; raises ``DataError`` where its last dimensions are not ``shape``."""
     found = np.asarray(values, dtype=np.float64)
     if found.shape[-len(shape) :] != shape:
         raise DataError(f"expected {name} of shape (..., {', '.join(map(str, shape))}), got {found.shape}")
