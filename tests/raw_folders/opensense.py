@@ -186,13 +186,10 @@ def _write_sensors(q, random, folder, person, rides):
             table = np.column_stack([table[:, :8], matrix, np.full(len(table), np.nan)])
         counter = (q.first_packet + np.arange(len(rows))) % 2**16
         keep = slice(q.short.get(frame, 0), None)
-        gap = "\t" * (len(CLOCKS) + 1)
-        lines = [
-            f"{count:05d}{gap}" + "\t".join("NaN" if np.isnan(v) else f"{v:.6f}" for v in row)
-            for count, row in zip(counter[keep].tolist(), table[keep].tolist(), strict=True)
-        ]
         text = HEADER.format(rate=q.header_hz or q.imu_rate_hz)
-        text += "\t".join(("PacketCounter", *CLOCKS, *COLUMNS)) + "\n" + "\n".join(lines) + "\n"
+        text += "\t".join(("PacketCounter", *CLOCKS, *COLUMNS)) + "\n"
+        line = "%05d" + "\t" * len(CLOCKS) + "\t%.6f" * table.shape[1] + "\n"
+        text += _formatted(line, np.column_stack([counter, table])[keep]).replace("nan", "NaN")
         (folder / f"{PREFIX}_{serial}.txt").write_text(text, newline="\n")
 
 
@@ -267,11 +264,13 @@ def write_trc(path, table, time, units):
         "\t\t" + "\t".join(f"{axis}{i + 1}" for i in range(len(table)) for axis in "XYZ") + "\n\n"
     )
     values = np.concatenate(list(table.values()), axis=1)
-    rows = (
-        f"{i + 1}\t{t:.4f}\t" + "\t".join("" if np.isnan(v) else f"{v:.6f}" for v in row)
-        for i, (t, row) in enumerate(zip(time, values.tolist(), strict=True))
-    )
-    path.write_text(head + "\n".join(rows) + "\n", newline="\n")
+    rows = _formatted("%d\t%.4f" + "\t%.6f" * values.shape[1] + "\n", np.column_stack([1 + np.arange(n), time, values]))
+    path.write_text(head + rows.replace("nan", ""), newline="\n")
+
+
+def _formatted(line, table):
+    """The table as text, one formatting call for all of it."""
+    return (line * len(table)) % tuple(table.ravel().tolist())
 
 
 def _write_ik(path, person, time, start_s, *, knee=None):

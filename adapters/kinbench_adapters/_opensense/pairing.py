@@ -225,7 +225,7 @@ def _lag(seen: _Rates, felt: _Rates, reach: int) -> tuple[float, float]:
         before, here, after = curve[best - 1 : best + 2]
         bend = before - 2 * here + after
         place += 0.5 * (before - after) / bend if bend < 0 else 0.0
-    return (place - reach) / seen.rate_hz, float(curve[best])
+    return float((place - reach) / seen.rate_hz), float(curve[best])
 
 
 def _correlations(seen: _Rates, felt: _Rates, reach: int) -> FloatArray:
