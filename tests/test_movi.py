@@ -19,6 +19,9 @@ from kinbench.errors import DataError, UsageError
 from kinbench.testing import check_adapter
 from tests.raw_folders import movi as fake
 
+COLUMN = np.arange(336) % 16
+ACC, GYR = (COLUMN >= 10) & (COLUMN < 13), COLUMN >= 13
+
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory):
@@ -326,8 +329,8 @@ def test_a_header_tells_one_joint_and_kind_or_nothing(header, found):
         (lambda f: f | {"jointNumbers": f["jointNumbers"][:-1]}, "20 for 21 names"),
         (lambda f: f | {"jointNames": ("Hips", *f["jointNames"][1:])}, "include Hip"),
         (lambda f: f | {"data": f["data"][:0]}, "expected 'data'|the round is empty"),
-        (lambda f: f | {"data": f["data"] * 9.8}, "accelerations in g"),
-        (lambda f: f | {"data": f["data"] * np.where(np.arange(336) % 16 > 12, 57.3, 1)}, "rates in rad"),
+        (lambda f: f | {"data": f["data"] * np.where(ACC, 9.8, 1)}, "accelerations in g"),
+        (lambda f: f | {"data": f["data"] * np.where(GYR, 57.3, 1)}, "rates in rad"),
         (lambda f: f | {"data": np.where(np.arange(336) == 10, 1e200, f["data"])}, "kind A lie beyond 200 g"),
     ],
     ids=["narrow", "kind", "double", "numbers", "names", "empty", "metres", "degrees", "wild"],
@@ -472,7 +475,7 @@ def small(round_i1, tmp_path_factory):
     return found
 
 
-@pytest.mark.parametrize("seed", range(9))
+@pytest.mark.parametrize("seed", range(6))
 def test_damaged_bytes_are_refused_or_read_and_never_crash(small, tmp_path, seed):
     random = np.random.RandomState(seed)
     raw = bytearray(small[seed % 2])

@@ -34,6 +34,9 @@ ACC_RANGE_G = (0.6, 1.6)
 GYR_LIMIT_RAD_S = 60.0
 """No suit of this kind ranges to it (2000 deg s-1 are 35 rad s-1); one sample in a hundred above it is not rad s-1."""
 
+_LIMITS = (("A", 200.0, "g"), ("W", 4000.0, "rad s-1"), ("Q", 2.0, "of a unit quaternion"))
+"""What no body and no such sensor reaches, in whatever unit the numbers may be."""
+
 
 @dataclass(frozen=True)
 class SuitRound:
@@ -127,14 +130,14 @@ def _ordered(parts: Mapping[str, int]) -> tuple[int, ...]:
 
 def refuse_units(suit: SuitRound, path: Path) -> None:
     """Raise ``DataError`` where accelerations cannot be in g, angular rates not in rad s-1, or a number is nobody's."""
-    acc, gyr, quat = (np.concatenate([suit.signal(joint, kind) for joint in suit.joints], axis=1) for kind in "AWQ")
-    problems = []
-    for kind, values, limit, unit in (("A", acc, 200.0, "g"), ("W", gyr, 4000.0, "rad s-1"), ("Q", quat, 2.0, "1")):
-        wild = int((np.abs(values[np.isfinite(values)]) > limit).sum())
-        if wild:
-            problems.append(f"{wild} numbers of kind {kind} lie beyond {limit:g} {unit}; the file is damaged")
-    if not problems:
-        problems = _unit_problems(acc, gyr)
+    tamed, wild = {}, []
+    for kind, limit, unit in _LIMITS:
+        values = np.concatenate([suit.signal(joint, kind) for joint in suit.joints], axis=1)
+        beyond = np.abs(values) > limit
+        tamed[kind] = np.where(beyond, np.nan, values)
+        if beyond.any():
+            wild.append(f"{int(beyond.sum())} numbers of kind {kind} lie beyond {limit:g} {unit}; the file is damaged")
+    problems = _unit_problems(tamed["A"], tamed["W"]) or wild
     if problems:
         raise DataError(problems, where=path)
 
