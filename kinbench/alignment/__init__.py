@@ -5,7 +5,7 @@ Each estimate says how well it is known; none is applied silently, and one that 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,12 +13,40 @@ import numpy as np
 import xarray as xr
 
 from kinbench.alignment._calibration import calibrate
+from kinbench.alignment._hops import AROUND_S, Hops, Span, estimate_hops
 from kinbench.alignment._lag import Lag, confident, estimate_lag, rate_correlation
-from kinbench.errors import DataError, UsageError
-from kinbench.recording import Declared, Recording, Sync, with_rotations
+from kinbench.alignment._orientation import estimate_orientation, orientation_agreement
+from kinbench.errors import DataError, UsageError, suggest
+from kinbench.recording import Declared, Recording, Sync, with_rotations, with_valid
 from kinbench.schema import SYNC_METHODS
 
-__all__ = ["Lag", "align", "calibrate", "confident", "estimate_lag", "rate_correlation"]
+__all__ = [
+    "WAYS",
+    "Hops",
+    "Lag",
+    "align",
+    "calibrate",
+    "confident",
+    "estimate_hops",
+    "estimate_lag",
+    "estimate_orientation",
+    "orientation_agreement",
+    "rate_correlation",
+]
+
+WAYS = {
+    "rate": (
+        "it needs angular rate on both segments of a joint, or on a segment whose orientation is known, in motion"
+    ),
+    "hops": (
+        "it needs specific force on the body, at least three hops that both streams have seen, and of the reference "
+        "ground reactions, segment positions or angles"
+    ),
+    "orientation": (
+        "it needs orientations of sensors and of the segments that they are on, in motion, a few seconds of both"
+    ),
+}
+"""What may be compared (``Sync.by``), and what each way needs."""
 
 
 def align(recording: Recording) -> Recording:
@@ -27,10 +55,15 @@ def align(recording: Recording) -> Recording:
     Runs the calibrations of ``recording.declared`` (``rotation_origin`` becomes ``functional``), then its sync
     request. The lag is measured wherever it can be and written to ``attrs["sync"]``: ``method``; ``offset_s`` (start
     of the reference minus start of the imu, in the end); ``shift_s`` (applied to the reference's time);
-    ``measured_shift_s``, ``r``, ``margin``, ``spread_s`` (all None where the lag cannot be assessed); ``confident``;
-    ``search_s``. Time is shifted under ``estimated`` and ``declared`` only: with ``hardware``, ``same_clock`` and
-    ``none`` the measurement stands there for people to judge. Under ``declared`` it is what remains after the
-    declared offset; under ``estimated`` the search is centred on ``offset_s`` where one is given.
+    ``measured_shift_s``, ``r``, ``margin``, ``spread_s`` (all None where the lag cannot be assessed); ``drift_ppm`` and
+    ``residual_s`` (None where the way of measuring does not tell them; recorded, never applied: only the start of the
+    reference moves); ``confident``; ``search_s``; ``by`` (one of ``WAYS``), and what that way saw besides: ``hops``, or
+    ``angle_deg``, ``angle_shift_s`` and ``turns``. Hops that both clocks agree on are no gait: under ``by="hops"``
+    half a second about each is marked not valid in both streams.
+
+    Time is shifted under ``estimated`` and ``declared`` only: with ``hardware``, ``same_clock`` and ``none`` the
+    measurement stands there for people to judge. Under ``declared`` it is what remains after the declared offset; under
+    ``estimated`` the search is centred on ``offset_s`` where one is given.
 
     Zero is the first imu sample, or the first of the reference where there is no imu. ``declared`` becomes None.
 
@@ -84,6 +117,11 @@ def _synchronised(recording: Recording) -> Recording:
         raise UsageError(
             f"{recording.key}: sync.method must be one of {', '.join(SYNC_METHODS)}, not {request.method!r}"
         )
+    if request.by not in WAYS:
+        raise UsageError(
+            f"{recording.key}: sync.by must be one of {', '.join(WAYS)}, not {request.by!r}."
+            f"{suggest(request.by, tuple(WAYS))}"
+        )
     imu, reference = recording.imu, recording.reference
     if imu is None or reference is None:
         return recording.with_attrs(sync=_report("none", request, imu, reference, 0.0, None))
@@ -93,12 +131,41 @@ def _synchronised(recording: Recording) -> Recording:
     if request.offset_s is not None and request.method in ("declared", "estimated"):
         shift_s = request.offset_s - _offset(imu, reference)
         placed = _shifted(reference, shift_s)
-    lag = estimate_lag(imu, placed, search_s=request.search_s)
+    lag, hops = _measured(imu, placed, request)
     if request.method == "estimated":
         shift_s += _believed(recording, request, lag)
     report = _report(request.method, request, imu, _shifted(reference, shift_s), shift_s, lag)
     done = replace(recording, reference=_shifted(reference, shift_s)).with_attrs(sync=report)
-    return done.with_step("synchronise", method=request.method, shift_s=shift_s) if shift_s else done
+    if shift_s:
+        done = done.with_step("synchronise", method=request.method, by=request.by, shift_s=shift_s)
+    if hops is None or not confident(hops.lag):
+        return done
+    moved_s = hops.lag.shift_s if request.method == "estimated" else 0.0
+    return _without_hops(done, hops.imu_s, [(start + moved_s, stop + moved_s) for start, stop in hops.reference_s])
+
+
+def _measured(imu: xr.Dataset, reference: xr.Dataset, request: Sync) -> tuple[Lag | None, Hops | None]:
+    """Return the lag by the way that is asked for, and the hops where that is theirs."""
+    if request.by == "hops":
+        hops = estimate_hops(imu, reference, search_s=request.search_s)
+        return None if hops is None else hops.lag, hops
+    estimate = estimate_orientation if request.by == "orientation" else estimate_lag
+    return estimate(imu, reference, search_s=request.search_s), None
+
+
+def _without_hops(recording: Recording, imu_s: Sequence[Span], reference_s: Sequence[Span]) -> Recording:
+    """Return the recording with both streams marked not valid about the hops."""
+    marked = {}
+    for name, stream, spans in (("imu", recording.imu, imu_s), ("reference", recording.reference, reference_s)):
+        if stream is not None:
+            time_s = stream["time"].values
+            hopping = np.zeros(time_s.size, dtype=bool)
+            for start_s, stop_s in spans:
+                hopping |= (time_s >= start_s - AROUND_S) & (time_s <= stop_s + AROUND_S)
+            marked[name] = with_valid(stream, ~hopping)
+    done = replace(recording, imu=marked.get("imu"), reference=marked.get("reference"))
+    spans_s = [[round(start_s - AROUND_S, 4), round(stop_s + AROUND_S, 4)] for start_s, stop_s in imu_s]
+    return done.with_step("mask_hops", reason="hops to synchronise by", spans_s=spans_s)
 
 
 def _believed(recording: Recording, request: Sync, lag: Lag | None) -> float:
@@ -108,8 +175,7 @@ def _believed(recording: Recording, request: Sync, lag: Lag | None) -> float:
     )
     if lag is None:
         raise DataError(
-            "the lag between imu and reference cannot be estimated: it needs angular rate on both segments of a joint, "
-            f"or on a segment whose orientation is known, in motion; {remedy}",
+            f"the lag between imu and reference cannot be estimated by {request.by}: {WAYS[request.by]}; {remedy}",
             where=recording.key,
         )
     if not confident(lag):
@@ -134,8 +200,12 @@ def _report(
         "r": None if lag is None else lag.r,
         "margin": None if lag is None else lag.margin,
         "spread_s": None if lag is None else lag.spread_s,
+        "drift_ppm": None if lag is None else lag.drift_ppm,
+        "residual_s": None if lag is None else lag.residual_s,
         "confident": None if lag is None else confident(lag),
         "search_s": float(request.search_s) if both else None,
+        "by": request.by if both else None,
+        **({} if lag is None else lag.notes),
     }
 
 

@@ -13,37 +13,22 @@ cross-correlations and are had by FFT at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from scipy.fft import irfft, next_fast_len, rfft
-from scipy.interpolate import Akima1DInterpolator
-from scipy.ndimage import binary_dilation
-from scipy.signal import butter, sosfiltfilt
 
 from kinbench import schema, virtual_imu
+from kinbench.alignment._curves import LaggedSums, common_peak
+from kinbench.alignment._grid import MIN_SAMPLES, Grid, on_grid, valid_column
 from kinbench.errors import DataError
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
-CUTOFF_HZ = 12.0
-"""Low-pass of both sides. Joint rates have nearly all their power below 6 Hz; what lies above it, up to where skin and
-markers rattle, is what makes the peak sharp: on a marker-IK treadmill trial the lags of the joints of one body agree
-within half a sample at 12 Hz and only within two at 3 Hz."""
-
-GUARD_S = 0.15
-"""Samples this near to a missing or masked one are left out: the low-pass has forgotten the hole by then."""
-
-MAX_GAP_S = 0.1
-"""A hole in a time axis longer than this counts as missing; a shorter one is bridged."""
-
-GRID_LIMIT_HZ = 200.0
-MIN_SAMPLES = 4
-_LEAST = 1e-6
 MIN_OVERLAP_S = 3.0
 MIN_OVERLAP_SHARE = 0.5
 """A lag is looked at only if this share of the longest overlap, and at least ``MIN_OVERLAP_S``, speaks for it."""
@@ -73,6 +58,10 @@ search, reach r 0.92 (regular treadmill gait, a stride off) and a ratio of 1.06.
 recordings."""
 
 
+CLEAR_HOPS = 1 / 3
+"""Hops are believed where the next best way to pair them leaves at least this share of them without a partner."""
+
+
 @dataclass(frozen=True)
 class Lag:
     """How far the reference's clock is from the imu's, and how well that is known.
@@ -80,7 +69,10 @@ class Lag:
     ``shift_s`` is to be ADDED to the reference's time so that it lies on the imu's clock: an imu that is late by k
     samples at rate f gives +k/f. ``r`` is the correlation at the peak, ``margin`` how far the second peak lies below
     it (periodic motion has one a stride away), ``spread_s`` the median distance of single joints' or sensors' lags from
-    it, ``samples`` how many grid samples spoke, ``method`` ``segment_speed`` or ``joint_rate``.
+    it, ``samples`` how many grid samples spoke, ``method`` ``segment_speed``, ``joint_rate``, ``hops`` or
+    ``orientation``. ``drift_ppm`` (positive: the reference's clock runs slow against the imu's) and ``residual_s`` (the
+    largest departure from ``shift_s``) are None where they were not measured; ``notes`` is what else was seen,
+    JSON-plain.
     """
 
     shift_s: float
@@ -89,10 +81,17 @@ class Lag:
     spread_s: float
     samples: int
     method: str
+    drift_ppm: float | None = None
+    residual_s: float | None = None
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
 
 def confident(lag: Lag) -> bool:
     """Say whether a measured lag may be applied without a person's word: see ``CONFIDENT_R`` and its companions."""
+    if lag.method == "hops":
+        return lag.margin >= CLEAR_HOPS and lag.spread_s <= CONFIDENT_SPREAD_S
+    if abs(lag.notes.get("angle_shift_s", lag.shift_s) - lag.shift_s) > CONFIDENT_SPREAD_S:
+        return False
     second = lag.r - lag.margin
     clear = lag.margin > 0 and 1 - second**2 >= CONFIDENT_RATIO * (1 - lag.r**2)
     return lag.r >= CONFIDENT_R and clear and lag.spread_s <= CONFIDENT_SPREAD_S
@@ -105,37 +104,34 @@ def estimate_lag(imu: xr.Dataset, reference: xr.Dataset, *, search_s: float) -> 
     reference that belongs to a sensor, too little overlap, or no motion. Raises ``DataError`` where a clock does not
     increase strictly.
     """
-    for name, stream in (("imu", imu), ("reference", reference)):
-        if not (np.diff(stream["time"].values) > 0).all():
-            raise DataError(f"the {name}'s time must increase strictly from sample to sample, and does not")
+    require_clocks(imu, reference)
     if "gyr" not in imu or min(imu.sizes["time"], reference.sizes["time"]) < MIN_SAMPLES:
         return None
-    grid = _Grid.of(imu, reference)
+    grid = Grid.of(imu, reference)
     pairs, method = _pairs(imu, reference, grid)
     inside = int(np.ceil(search_s * grid.rate_hz))
     reach = inside + round(RIVAL_S * grid.rate_hz)
     curves = [(curve, count) for curve, count in (_curve(pair, reach, grid) for pair in pairs) if curve is not None]
     if not curves:
         return None
-    stack = np.array([curve for curve, _ in curves])
-    together = np.median(stack, axis=0)
-    searched = together[reach - inside : reach + inside + 1]
-    if not np.isfinite(searched).any():
+    peak = common_peak(np.array([curve for curve, _ in curves]), reach, inside, round(LOBE_S * grid.rate_hz))
+    if peak is None:
         return None
-    best = reach - inside + int(np.nanargmax(searched))
-    lobe = round(LOBE_S * grid.rate_hz)
-    summits = [_summit(curve, best, lobe) for curve in stack]
-    singles = np.array([_refined(curve, summit) for curve, summit in zip(stack, summits, strict=True)])
-    weights = np.array([_precision(curve, summit) for curve, summit in zip(stack, summits, strict=True)])
-    common = _weighted_median(singles, weights)
     return Lag(
-        shift_s=float((common - reach) / grid.rate_hz),
-        r=float(together[best]),
-        margin=_margin(together, best, lobe),
-        spread_s=float(np.median(np.abs(singles - common)) / grid.rate_hz),
+        shift_s=peak.lag / grid.rate_hz,
+        r=peak.r,
+        margin=peak.margin,
+        spread_s=peak.spread / grid.rate_hz,
         samples=int(np.median([count for _, count in curves])),
         method=method,
     )
+
+
+def require_clocks(imu: xr.Dataset, reference: xr.Dataset) -> None:
+    """Raise ``DataError`` where the clock of either stream does not increase strictly."""
+    for name, stream in (("imu", imu), ("reference", reference)):
+        if not (np.diff(stream["time"].values) > 0).all():
+            raise DataError(f"the {name}'s time must increase strictly from sample to sample, and does not")
 
 
 def rate_correlation(
@@ -149,7 +145,7 @@ def rate_correlation(
     short = min(imu.sizes["time"], reference.sizes["time"]) < MIN_SAMPLES
     if short or "gyr" not in imu or "angle" not in reference:
         return None
-    grid = _Grid.of(imu, reference)
+    grid = Grid.of(imu, reference)
     for pair in _joint_pairs(imu, reference, grid, only=dof):
         seconds = (pair.target_start + np.arange(len(pair.target))) / grid.rate_hz
         heard = pair.heard & (seconds >= start_s) & (seconds < stop_s)
@@ -158,20 +154,6 @@ def rate_correlation(
         )
         return None if curve is None or not np.isfinite(curve[0]) else float(curve[0])
     return None
-
-
-@dataclass(frozen=True)
-class _Grid:
-    """The uniform grid of both sides, whole multiples of 1/rate on the imu's declared clock, and their low-pass."""
-
-    rate_hz: float
-    cutoff_hz: float
-
-    @classmethod
-    def of(cls, imu: xr.Dataset, reference: xr.Dataset) -> _Grid:
-        rates = [float(1.0 / np.median(np.diff(stream["time"].values))) for stream in (imu, reference)]
-        rate_hz = min(GRID_LIMIT_HZ, max(rates))
-        return cls(rate_hz, min(CUTOFF_HZ, 0.4 * min(*rates, rate_hz)))
 
 
 # --- what is compared -------------------------------------------------------------------------------------------------
@@ -189,7 +171,7 @@ class _Pair:
     inputs_start: int
 
 
-def _pairs(imu: xr.Dataset, reference: xr.Dataset, grid: _Grid) -> tuple[list[_Pair], str]:
+def _pairs(imu: xr.Dataset, reference: xr.Dataset, grid: Grid) -> tuple[list[_Pair], str]:
     if "segment_quat" in reference:
         speeds = list(_segment_pairs(imu, reference, grid))
         if speeds:
@@ -199,7 +181,7 @@ def _pairs(imu: xr.Dataset, reference: xr.Dataset, grid: _Grid) -> tuple[list[_P
     return [], "none"
 
 
-def _segment_pairs(imu: xr.Dataset, reference: xr.Dataset, grid: _Grid) -> Iterator[_Pair]:
+def _segment_pairs(imu: xr.Dataset, reference: xr.Dataset, grid: Grid) -> Iterator[_Pair]:
     """Each sensor's angular speed against its segment's. Filtering the vectors first is independent of axes."""
     names = [str(name) for name in reference["segment"].values]
     time = reference["time"].values
@@ -207,14 +189,14 @@ def _segment_pairs(imu: xr.Dataset, reference: xr.Dataset, grid: _Grid) -> Itera
         if segment not in names:
             continue
         rates, known = _segment_rate(reference["segment_quat"].values[:, names.index(segment)], time)
-        target, heard, target_start = _on_grid(time, rates, known, grid)
+        target, heard, target_start = on_grid(time, rates, known, grid)
         inputs, seen, inputs_start = _sensor_on_grid(imu, sensor, grid)
         yield _Pair(
             _speed(target), heard, target_start, _speed(inputs)[:, None], seen, inputs_start,
         )  # fmt: skip
 
 
-def _joint_pairs(imu: xr.Dataset, reference: xr.Dataset, grid: _Grid, only: str | None = None) -> Iterator[_Pair]:
+def _joint_pairs(imu: xr.Dataset, reference: xr.Dataset, grid: Grid, only: str | None = None) -> Iterator[_Pair]:
     """Each joint's flexion rate against the gyros of the two sensors next to it, six channels."""
     sensors: dict[str, int] = {}
     for index, segment in enumerate(str(name) for name in imu["segment"].values):
@@ -226,8 +208,8 @@ def _joint_pairs(imu: xr.Dataset, reference: xr.Dataset, grid: _Grid, only: str 
         if not wanted or dof.proximal not in sensors or dof.distal not in sensors:
             continue
         angle = reference["angle"].values[:, column]
-        known = np.isfinite(angle) & _valid(reference, column)
-        target, heard, target_start = _on_grid(
+        known = np.isfinite(angle) & valid_column(reference, column)
+        target, heard, target_start = on_grid(
             reference["time"].values, np.radians(angle)[:, None].astype(np.float64), known, grid, derive=True
         )
         near, near_seen, near_start = _sensor_on_grid(imu, sensors[dof.proximal], grid)
@@ -244,17 +226,10 @@ def _joint_pairs(imu: xr.Dataset, reference: xr.Dataset, grid: _Grid, only: str 
         yield _Pair(target[:, 0], heard, target_start, np.hstack([near, far]), near_seen & far_seen, start)
 
 
-def _sensor_on_grid(imu: xr.Dataset, sensor: int, grid: _Grid) -> tuple[FloatArray, BoolArray, int]:
+def _sensor_on_grid(imu: xr.Dataset, sensor: int, grid: Grid) -> tuple[FloatArray, BoolArray, int]:
     values = imu["gyr"].values[:, sensor].astype(np.float64)
-    known = np.isfinite(values).all(axis=1) & _valid(imu, sensor)
-    return _on_grid(imu["time"].values + float(imu["clock_offset_s"].values[sensor]), values, known, grid)
-
-
-def _valid(stream: xr.Dataset, column: int) -> BoolArray:
-    if "valid" not in stream:
-        return np.ones(stream.sizes["time"], dtype=bool)
-    mask = np.asarray(stream["valid"].values, dtype=bool)
-    return mask if mask.ndim == 1 else mask[:, column]
+    known = np.isfinite(values).all(axis=1) & valid_column(imu, sensor)
+    return on_grid(imu["time"].values + float(imu["clock_offset_s"].values[sensor]), values, known, grid)
 
 
 def _segment_rate(quaternions: NDArray[np.floating], time: FloatArray) -> tuple[FloatArray, BoolArray]:
@@ -269,56 +244,16 @@ def _speed(rates: FloatArray) -> FloatArray:
     return np.asarray(np.linalg.norm(rates, axis=1), dtype=np.float64)
 
 
-# --- one uniform grid, one filter -------------------------------------------------------------------------------------
-
-
-def _on_grid(
-    time: FloatArray, values: FloatArray, known: BoolArray, on: _Grid, *, derive: bool = False
-) -> tuple[FloatArray, BoolArray, int]:
-    """Return low-passed values on the grid of whole multiples of 1/rate, which of them count, and the first number.
-
-    With ``derive`` the values are those of the derivative. Holes are bridged for the filter's sake only; what was
-    bridged, and its neighbourhood, does not count.
-    """
-    rate_hz = on.rate_hz
-    if known.sum() < MIN_SAMPLES:
-        return np.zeros((0, values.shape[1])), np.zeros(0, dtype=bool), 0
-    known_time = time[known]
-    start, stop = int(np.ceil(known_time[0] * rate_hz)), int(np.floor(known_time[-1] * rate_hz)) + 1
-    grid = np.arange(start, stop) / rate_hz
-    bridged = np.stack([np.interp(time, known_time, column[known]) for column in values.T], axis=1)
-    curve = Akima1DInterpolator(time, bridged, method="makima")
-    inside = np.clip(grid, time[0], time[-1])
-    sos = butter(4, on.cutoff_hz, fs=rate_hz, output="sos")
-    resampled = curve(inside)
-    if len(grid) <= 3 * (2 * len(sos) + 1):
-        return np.zeros((0, values.shape[1])), np.zeros(0, dtype=bool), 0
-    smooth = sosfiltfilt(sos, resampled, axis=0)
-    if derive:
-        smooth = np.gradient(smooth, 1.0 / rate_hz, axis=0)
-    return smooth, _counts(known_time, grid, rate_hz), start
-
-
-def _counts(known_time: FloatArray, grid: FloatArray, rate_hz: float) -> BoolArray:
-    """Say which grid samples stand away from every hole and from both ends."""
-    after = np.clip(np.searchsorted(known_time, grid), 1, len(known_time) - 1)
-    hole = known_time[after] - known_time[after - 1]
-    typical = np.median(np.diff(known_time))
-    missing = np.pad(hole > max(MAX_GAP_S, 1.5 * typical), 1, constant_values=True)
-    guard = 2 * round(GUARD_S * rate_hz) + 1
-    return np.asarray(~binary_dilation(missing, structure=np.ones(guard, dtype=bool))[1:-1], dtype=bool)
-
-
 # --- multiple correlation at every lag --------------------------------------------------------------------------------
 
 
-def _curve(pair: _Pair, reach: int, grid: _Grid) -> tuple[FloatArray | None, int]:
+def _curve(pair: _Pair, reach: int, grid: Grid) -> tuple[FloatArray | None, int]:
     """Return r at every lag from -reach to reach samples (NaN where too little overlaps), and the samples at most."""
     if pair.heard.sum() < 2 or pair.seen.sum() < 2:
         return None, 0
     if min(_rms(pair.target[pair.heard]), _rms(pair.inputs[pair.seen])) < MIN_RATE_RAD_S:
         return None, 0
-    sums = _LaggedSums(pair, reach)
+    sums = LaggedSums(len(pair.target), len(pair.inputs), reach, starts_apart=pair.target_start - pair.inputs_start)
     heard, seen = sums.transform(pair.heard), sums.transform(pair.seen)
     count = sums(heard, seen)
     heaviest = float(count.max())
@@ -352,83 +287,5 @@ def _explained(gram: FloatArray, cross: FloatArray, total: FloatArray) -> FloatA
     return np.where(cross[:, 0] < 0, 0.0, r) if gram.shape[1] == 1 else r
 
 
-class _LaggedSums:
-    """Sums over time of (target side) x (inputs side, shifted by each lag), from the transforms of both sides."""
-
-    def __init__(self, pair: _Pair, reach: int) -> None:
-        self._length = next_fast_len(len(pair.target) + len(pair.inputs) + 2 * reach + 2, real=True)
-        lags = pair.target_start - pair.inputs_start + np.arange(-reach, reach + 1)
-        self._places = lags % self._length
-        self._meet = (lags > -len(pair.target)) & (lags < len(pair.inputs))
-
-    def transform(self, side: NDArray[np.generic]) -> NDArray[np.complex128]:
-        return np.asarray(rfft(np.asarray(side, dtype=np.float64), self._length), dtype=np.complex128)
-
-    def __call__(self, target: NDArray[np.complex128], inputs: NDArray[np.complex128]) -> FloatArray:
-        sums = irfft(np.conj(target) * inputs, self._length)[self._places]
-        return np.where(self._meet, sums, 0.0)
-
-
 def _rms(values: FloatArray) -> float:
     return float(np.sqrt(np.mean(np.square(values))))
-
-
-# --- reading the curve ------------------------------------------------------------------------------------------------
-
-
-def _summit(curve: FloatArray, best: int, lobe: int) -> int:
-    """Return the highest point of one curve near the common peak."""
-    low, high = max(0, best - lobe), min(len(curve), best + lobe + 1)
-    near = curve[low:high]
-    return best if not np.isfinite(near).any() else low + int(np.nanargmax(near))
-
-
-def _precision(curve: FloatArray, peak: int) -> float:
-    """Return one over the standard error of a lag, up to a factor common to all: its weight in a median.
-
-    The likelihood of a lag goes with (1 - r^2)^(-n/2), so its information is the bend of r^2 at the peak over 1 - r^2.
-    A joint whose rate the gyros follow at any lag (a hip in regular gait) has a flat peak, high as it may be.
-    """
-    if peak in (0, len(curve) - 1):
-        return _LEAST
-    before, here, after = curve[peak - 1 : peak + 2] ** 2
-    bend = 2 * here - before - after
-    return float(np.sqrt(bend / max(1 - here, _LEAST))) if np.isfinite(bend) and bend > 0 else _LEAST
-
-
-def _weighted_median(values: FloatArray, weights: FloatArray) -> float:
-    """Return the value at half of the total weight, interpolated between the middles of neighbours' weights.
-
-    With equal weights it is the plain median; of two values, the better one counts for more.
-    """
-    order = np.argsort(values, kind="stable")
-    upto = np.cumsum(weights[order]) - weights[order] / 2
-    return float(np.interp(weights.sum() / 2, upto, values[order]))
-
-
-def _refined(curve: FloatArray, peak: int) -> float:
-    """Return the vertex of the parabola through the peak and its neighbours."""
-    if peak in (0, len(curve) - 1):
-        return float(peak)
-    before, here, after = curve[peak - 1 : peak + 2]
-    bend = before - 2 * here + after
-    return float(
-        peak if not np.isfinite(bend) or bend >= 0 else peak + np.clip(0.5 * (before - after) / bend, -0.5, 0.5)
-    )
-
-
-def _margin(curve: FloatArray, best: int, lobe: int) -> float:
-    """Return how far the highest point outside the main peak lies below it; 0 where the best is no peak at all.
-
-    The main peak reaches down both its sides to where the curve turns up again.
-    """
-    beside = curve[max(0, best - 1) : best + 2]
-    if len(beside) < 3 or not np.isfinite(beside).all() or beside.max() > curve[best]:
-        return 0.0
-    low, high = max(0, best - lobe), min(len(curve) - 1, best + lobe)
-    while low > 0 and curve[low - 1] <= curve[low]:
-        low -= 1
-    while high < len(curve) - 1 and curve[high + 1] <= curve[high]:
-        high += 1
-    outside = np.concatenate([curve[: low + 1], curve[high:]])
-    return float(curve[best] - np.nanmax(outside)) if np.isfinite(outside).any() else 0.0
