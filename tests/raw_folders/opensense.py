@@ -6,6 +6,7 @@ was planted.
 """
 
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -124,7 +125,7 @@ def write_trial(folder, subject="Subject01", *, length_s=30.0, seed=1, stand_s=5
     """Write one trial in either layout and return what was planted in it."""
     q = Quirks(**quirks)
     random = np.random.default_rng(seed)
-    person = walker(seed, length_s=length_s, rate_hz=200.0, stand_s=stand_s)
+    person, time, seen = _course(seed, length_s, stand_s, q.early_s)
     home = Path(folder) / subject / q.trial
     study = q.layout == "study"
     imu = home / "IMU" if study else home
@@ -142,8 +143,7 @@ def write_trial(folder, subject="Subject01", *, length_s=30.0, seed=1, stand_s=5
         )  # fmt: skip
     _write_sensors(q, random, texts, person, rides)
     _write_mapping(q, imu)
-    time = np.arange(q.early_s, person.time[-1], 0.01)
-    table = _markers(q, random, person, rides, plates, time)
+    table = _markers(q, random, seen, cases, plates, len(time))
     mocap = home / "Mocap" if study else home
     mocap.mkdir(parents=True, exist_ok=True)
     write_trc(mocap / f"{q.trial}.trc", table, time - q.early_s, q.written_units or q.units)
@@ -218,18 +218,31 @@ def _write_mapping(q, folder):
 # --- the cameras -----------------------------------------------------------------------------------------------------
 
 
-def _markers(q, random, person, rides, plates, time):
+@cache
+def _course(seed, length_s, stand_s, early_s):
+    """A person, the cameras' instants on that person's clock, and each segment's place and turn then."""
+    person = walker(seed, length_s=length_s, rate_hz=200.0, stand_s=stand_s)
+    time = np.arange(early_s, person.time[-1], 0.01)
+    seen = {
+        segment: (
+            CubicSpline(person.time, person.position[segment])(time),
+            RotationSpline(person.time, Rotation.from_matrix(person.rotation[segment]))(time).as_matrix(),
+        )
+        for segment in person.position
+    }
+    return person, time, seen
+
+
+def _markers(q, random, seen, cases, plates, frames):
     """Every plate's corners (n, 3), in the unit, by label; ``plates`` are plate axes in sensor axes."""
     scale = {"m": 1.0, "mm": 1e3}[q.units]
-    table = {"R.ASIS": np.zeros((len(time), 3)), "C7": np.ones((len(time), 3)) * scale}
-    for frame, (segment, _, _, _, base) in SENSORS.items():
-        position, quat = rides[frame]
-        place = CubicSpline(person.time, position)(time)
-        turn = RotationSpline(person.time, Rotation.from_quat(quat, scalar_first=True))(time).as_matrix()
+    table = {"R.ASIS": np.zeros((frames, 3)), "C7": np.ones((frames, 3)) * scale}
+    for frame, (segment, _, _, offset, base) in SENSORS.items():
+        place, turn = seen[segment]
         corners = [c for c in CORNERS if c != "5" or segment.endswith("_l")]
         values = {
             corner: place
-            + turn @ plates[frame] @ np.asarray((SQUARE if q.square else CORNERS)[corner])
+            + turn @ (offset + cases[frame] @ plates[frame] @ np.asarray((SQUARE if q.square else CORNERS)[corner]))
             + q.marker_noise_mm * 1e-3 * random.normal(size=place.shape)
             for corner in corners
         }

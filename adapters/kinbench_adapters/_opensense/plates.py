@@ -44,7 +44,8 @@ RESIDUAL_LIMIT_M = 0.01
 JUMP_DEG, JUMP_DEG_S = 20.0, 1500.0
 """No plate turns further from one known frame to the next than the first and the second times the time between."""
 JUMPS_TRIED = 200
-SHAPE_FRAMES = 2000
+SHAPE_FRAMES = 500
+"""So many frames, spread over the trial, make a mean shape that is known ten times better than one frame."""
 LEAST_FRAMES = 50
 
 
