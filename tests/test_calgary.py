@@ -41,6 +41,12 @@ def session():
     return fake.session_json(fake.SESSIONS[1], length_s=SHORT_S)
 
 
+@pytest.fixture(scope="module")
+def small():
+    """The bytes of a session of 20 samples."""
+    return json.dumps(fake.session_json(fake.SESSIONS[1], length_s=0.1)).encode()
+
+
 def source(raw, name=RUN, **chosen):
     (found,) = [s for s in CalgaryAdapter(**chosen).find(raw).sources if str(s.key) == f"calgary/{name}"]
     return found
@@ -388,6 +394,22 @@ def test_what_is_not_json_is_refused_in_one_sentence(tmp_path, text, told):
     assert told in told_of and len(told_of.splitlines()) == 1
 
 
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), min_size=1, max_size=8), st.floats(0, 1))
+def test_damage_is_refused_or_makes_no_difference_to_the_shape(small, changes, kept):
+    """Whatever happens to the bytes of a session: a DataError, or all the markers that it had."""
+    data = bytearray(small)
+    for place, byte in changes:
+        data[int(place * len(data))] = byte
+    if kept < 0.1:
+        data = data[: int(kept * 10 * len(data))]
+    try:
+        capture = read_session(bytes(data), "running", "a.json")
+    except DataError:
+        return
+    assert {path.shape for path in capture.moving.values()} == {(20, 3)}
+
+
 def test_a_marker_that_comes_twice_is_refused(session, tmp_path):
     text = json.dumps(session).replace('"R_knee_twice"', "").replace('"R_shank_3"', '"R_shank_2"')
     assert "R_shank_2 more than once" in refused(written(tmp_path, text.encode()))
@@ -634,6 +656,16 @@ def test_a_cut_c3d_file_is_refused(tmp_path, keep):
     path = raw / "P1_run.c3d"
     path.write_bytes(path.read_bytes()[:keep])
     assert "P1_run.c3d" in refused(raw, "P1/P1/running")
+
+
+@pytest.mark.parametrize(("away", "value"), [(9, 255), (11, 255), (-1, 200)])
+def test_a_damaged_c3d_file_takes_no_more_than_its_reader_down(tmp_path, away, value):
+    """Each of these bytes ends the library with a segmentation fault."""
+    path = write_pair(tmp_path, "P1") / "P1_static.c3d"
+    data = bytearray(path.read_bytes())
+    data[data.index(b"LABELS") + away] = value
+    path.write_bytes(data)
+    assert "P1_static.c3d: expected a C3D file, and it cannot be read" in refused(tmp_path, "P1/P1/running")
 
 
 # --- Rapp et al. 2021 -------------------------------------------------------------------------------------------------

@@ -1,13 +1,19 @@
 """Read the markers of a C3D file, through the library ezc3d (the extra ``c3d``).
 
 The format is that of https://www.c3d.org; a point whose residual is -1 was not seen. Some programs write (0, 0, 0)
-instead, a place where no marker of a person can be. Either is NaN here.
+instead, a place where no marker of a person can be. Either is NaN here. It is read in a child process under a time
+and a memory limit: of files with a few wrong bytes in the head, ezc3d 1.7 hangs on some and dies on others.
 """
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +24,9 @@ from kinbench.errors import DataError
 from kinbench_adapters._formats.extras import optional
 
 FloatArray = NDArray[np.float64]
+_TIMEOUT_S = 60.0
+_MEMORY_BYTES = 4 * 2**30
+_CHILD = "import sys; from kinbench_adapters._formats.c3d import _child; _child(*sys.argv[1:])"
 _MAGIC = 0x50
 _BLOCK = 512
 
@@ -32,16 +41,15 @@ class C3dMarkers:
 
 
 def read_markers(path: Path) -> C3dMarkers:
-    """Read one C3D file; raises ``DataError`` for one that is none, is cut, or names a marker twice."""
+    """Read one C3D file; raises ``DataError`` for one that is none, is cut or damaged, or names a marker twice."""
     _require_whole(path)
-    library = optional("ezc3d", extra="c3d", reads="a C3D file")
-    try:
-        file = library.c3d(str(path))
-    except (OSError, RuntimeError, ValueError, MemoryError) as error:
-        raise DataError(f"expected a C3D file, and it cannot be read: {error}; fetch it again", where=path) from error
-    point = file["parameters"]["POINT"]
-    names = [str(name).strip() for name in _value(point, "LABELS")]
-    points = np.asarray(file["data"]["points"], dtype=np.float64)
+    optional("ezc3d", extra="c3d", reads="a C3D file")
+    with tempfile.TemporaryDirectory(prefix="kinbench-c3d-") as folder:
+        target = Path(folder) / "markers.npz"
+        _run_child(path, target)
+        with np.load(target, allow_pickle=False) as told:
+            facts, points = json.loads(str(told["facts"])), np.asarray(told["points"], dtype=np.float64)
+    names = [str(name).strip() for name in facts["labels"]]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise DataError(f"POINT:LABELS: expected each marker once, found {', '.join(twice)} more than once", where=path)
@@ -49,18 +57,47 @@ def read_markers(path: Path) -> C3dMarkers:
         raise DataError(f"expected one point for each of {len(names)} labels, found {points.shape}", where=path)
     places = np.moveaxis(points[:3], 0, -1)
     places[(places == 0).all(axis=-1)] = np.nan
-    units = "".join(str(unit) for unit in _value(point, "UNITS")).strip()
-    rate = _value(point, "RATE")
-    return C3dMarkers(float(rate[0]) if len(rate) else np.nan, units, dict(zip(names, places, strict=True)))
+    units = "".join(str(unit) for unit in facts["units"]).strip()
+    rate_hz = float(facts["rate"][0]) if facts["rate"] else np.nan
+    return C3dMarkers(rate_hz, units, dict(zip(names, places, strict=True)))
+
+
+def _run_child(path: Path, target: Path) -> None:
+    command = [sys.executable, "-c", _CHILD, str(path.resolve()), str(target)]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False, stdin=subprocess.DEVNULL
+        )
+    except subprocess.TimeoutExpired as error:
+        raise DataError(
+            f"expected a C3D file, and it could not be read within {_TIMEOUT_S:g} s; fetch it again", where=path
+        ) from error
+    if done.returncode != 0 or not target.exists():
+        reason = done.stderr.strip().splitlines()
+        told = reason[-1] if reason else f"the reader ended with status {done.returncode}"
+        raise DataError(f"expected a C3D file, and it cannot be read ({told}); fetch it again", where=path)
+
+
+def _child(source: str, target: str) -> None:
+    """Read ``source`` and write its points and what is said of them to ``target``; in a process of its own."""
+    if sys.platform != "win32":
+        resource = import_module("resource")
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        soft = _MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(_MEMORY_BYTES, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    file = optional("ezc3d", extra="c3d", reads="a C3D file").c3d(source)
+    point = file["parameters"]["POINT"]
+    facts = {name.lower(): _value(point, name) for name in ("LABELS", "UNITS", "RATE")}
+    np.savez(target, points=file["data"]["points"], facts=json.dumps(facts))
 
 
 def _value(group: Mapping[str, Any], name: str) -> list[Any]:
     """Return a parameter's values, an empty list where the file has none."""
-    return list(group[name]["value"]) if name in group else []
+    return np.asarray(group[name]["value"]).tolist() if name in group else []
 
 
 def _require_whole(path: Path) -> None:
-    """Refuse what is no C3D file or ends before its last frame: a parser of such a file may ask for any memory."""
+    """Refuse what is no C3D file, or ends before its last frame: the library fills up what is not there."""
     with path.open("rb") as file:
         head = file.read(_BLOCK)
     if len(head) < _BLOCK or head[1] != _MAGIC:
