@@ -60,6 +60,18 @@ def apart(one, other):
     return (one - other + 180.0) % 360.0 - 180.0
 
 
+@pytest.fixture(scope="module")
+def converted(folder):
+    """The three runners as they are converted, by session."""
+    return {source.key.session: prepare(source) for source in sources(folder).values()}
+
+
+@pytest.fixture(scope="module")
+def rapp(folder):
+    """One runner's sensors after Rapp et al. 2021."""
+    return prepare(sources(folder, compat="rapp2021")[f"201225/{RUNNER}/running"]).imu
+
+
 # --- the clinic's numbers ---------------------------------------------------------------------------------------------
 
 
@@ -136,28 +148,26 @@ def test_the_pinned_hashes_are_those_of_the_real_tables(folder):
 # --- three runners ----------------------------------------------------------------------------------------------------
 
 
-def test_the_runners_convert_and_keep_every_promise(folder):
+def test_the_runners_keep_every_promise(folder):
     check_adapter(CalgaryAdapter(), folder)
+
+
+def test_the_runners_convert_and_their_people_are_known(folder, converted):
     found = sources(folder)
     assert set(found) == {
         "200267/20141003T073938/running", f"201225/{RUNNER}/running", "RBDS001/RBDS001/running-T35_rot",
     }  # fmt: skip
-    for name, source in found.items():
-        recording = prepare(source)
+    for name, recording in converted.items():
         sync = recording.attrs["sync"]
         assert sync["r"] > 0.999 and abs(sync["measured_shift_s"]) < 1e-4, name
-    known = prepare(found[f"201225/{RUNNER}/running"]).attrs
+    known = converted[RUNNER].attrs
     assert known["speed_mps"] == pytest.approx(2.905, abs=1e-3)
     assert known["person_table"]["height_m"] == 1.70
 
 
-def test_tracking_errors_are_found_by_the_markers_alone(folder):
+def test_tracking_errors_are_found_by_the_markers_alone(converted):
     """20140515T133244 has exchanged markers on its left thigh and both feet, and on no other segment."""
-    (step,) = [
-        entry
-        for entry in prepare(sources(folder)[f"201225/{RUNNER}/running"]).attrs["history"]
-        if entry["step"] == "mask_tracking_errors"
-    ]
+    (step,) = [entry for entry in converted[RUNNER].attrs["history"] if entry["step"] == "mask_tracking_errors"]
     shares = {segment: told["masked"] / 5000 for segment, told in step["segments"].items()}
     assert {segment for segment, share in shares.items() if share} == {"thigh_l", "foot_l", "foot_r"}
     assert shares["foot_r"] == pytest.approx(0.228, abs=0.01)
@@ -174,16 +184,16 @@ def test_clean_runners_lose_nothing(folder):
         assert tracked.flags == [] and not any(told["masked"] for told in tracked.step["segments"].values())
 
 
-def test_after_masking_no_limb_moves_as_none_can(folder):
-    recording = prepare(sources(folder)[f"201225/{RUNNER}/running"])
+def test_after_masking_no_limb_moves_as_none_can(converted):
+    recording = converted[RUNNER]
     speed_dps = np.degrees(np.linalg.norm(recording.imu["gyr"].values, axis=2))
     assert np.nanmax(speed_dps) < 900
     knee = recording.reference["angle"].sel(dof="knee_flexion_l").values
     assert np.nanmin(knee) > -10 and np.nanmax(knee) < 120
 
 
-def test_the_relabelled_runner_has_its_rate_its_gap_and_a_real_fourth_pelvis_marker(folder):
-    recording = prepare(sources(folder)["RBDS001/RBDS001/running-T35_rot"])
+def test_the_relabelled_runner_has_its_rate_its_gap_and_a_real_fourth_pelvis_marker(folder, converted):
+    recording = converted["RBDS001"]
     assert recording.attrs["rates"]["reference"]["nominal_hz"] == 150
     steps = {entry["step"]: entry for entry in recording.attrs["history"]}
     assert len(steps["segment_frames"]["markers"]["pelvis"]) == 4  # iliac spines, not a cluster and its mean
@@ -226,12 +236,11 @@ def channels(imu, *segments):
     ("joint", "segments", "r_least", "published_rmse"),
     [("Knee", ("thigh_r", "shank_r"), 0.96, 6.8), ("Hip", ("pelvis", "thigh_r"), 0.98, 3.9)],
 )
-def test_the_published_networks_know_these_sensors(folder, clinic, joint, segments, r_least, published_rmse):
+def test_the_published_networks_know_these_sensors(folder, clinic, rapp, joint, segments, r_least, published_rmse):
     weights = folder.parent / "published_weights/conv1d/Running" / joint
-    imu = prepare(sources(folder, compat="rapp2021")[f"201225/{RUNNER}/running"]).imu
     inside = slice(ENDS, -ENDS)
     with torch.no_grad():
-        flexion = network(weights, channels(imu, *segments))[inside, 0]
+        flexion = network(weights, channels(rapp, *segments))[inside, 0]
     truth = clinic[f"R_{joint.lower()}"][inside, 2]
     r, rmse = np.corrcoef(flexion, truth)[0, 1], np.std(flexion - truth)
     print(f"{joint}: r {r:.4f}, centred RMSE {rmse:.2f} deg")
