@@ -95,7 +95,7 @@ def test_the_real_example_has_eight_sensors_on_one_clock_and_says_what_it_lacks(
     assert imu.sizes["sensor"] == 8 and imu.sizes["time"] == 2505
     assert set(imu.data_vars) == {"acc", "quat", "valid"}
     assert recording.reference is None
-    assert set(recording.attrs["absent"]) == {"gyr", "reference", "plates", "person_table"}
+    assert set(recording.attrs["absent"]) == {"gyr", "reference"}
     assert recording.attrs["quality"] == ["lengths_differ:73packets"]
     assert imu["valid"].values.sum(axis=0).min() == 2432
     assert recording.attrs["rates"]["imu"]["lost"] == 0
@@ -146,7 +146,7 @@ def test_the_studys_layout_gives_signals_angles_and_what_is_left_to_do(tmp_path)
     }  # fmt: skip
     assert recording.declared.sync.method == "estimated" and recording.declared.imu_up == "z"
     assert set(recording.declared.calibrations) == {name for name in SERIALS if name[:5] not in ("torso", "pelvi")}
-    assert set(recording.attrs["absent"]) == {"person_table", "plates"} and recording.attrs["activity"] == "walking"
+    assert dict(recording.attrs["absent"]) == {} and recording.attrs["activity"] == "walking"
     dropped = recording.attrs["history"][1]["dropped"]
     assert dropped == ["pelvis_tx", "knee_angle_r_beta", "subtalar_angle_r"]
     assert not recording.with_attrs(sync={"method": "none"}).validate()

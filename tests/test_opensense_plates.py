@@ -67,7 +67,7 @@ def test_both_layouts_keep_the_contract(tmp_path, layout):
 def test_a_clean_folder_has_no_flag_and_lacks_nothing(trial, layout):
     source, recording, _ = trial(layout)
     assert recording.attrs["quality"] == []
-    assert set(recording.attrs["absent"]) == {"person_table"}
+    assert dict(recording.attrs["absent"]) == {}
     assert set(recording.attrs["person_table"].values()) == {None, "unknown"}
     assert recording.attrs["activity"] == "walking"
     names = [path.name for path in source.files]

@@ -18,7 +18,7 @@ TESTS = Path(__file__).parents[2] / "tests"
 LENGTH_S = 60.0
 ROUNDS = 5
 AIM = 0.1
-"""Least ratio of pandas' time to a load's, plates, lag and heading included; most of it is reading the markers' text."""
+"""Least ratio of pandas' time to a load's, plates, lag and heading included; most is reading the markers' text."""
 
 
 @pytest.fixture(scope="module", params=["study", "majic"])
@@ -69,8 +69,9 @@ def test_ratio(benchmark, trial):
         ratio_to_read=round(best["load"] / max(best["read"], 1e-6), 1),
     )  # fmt: skip
     print(
-        f"\nOpenSense trial ({megabytes:.0f} MB, {LENGTH_S:g} s): load {best['load']:.2f} s, pandas "
-        f"{best['pandas']:.2f} s ({best['pandas'] / best['load']:.2f} of its speed), raw read {best['read'] * 1e3:.0f} ms"
+        f"\nOpenSense trial ({megabytes:.0f} MB, {LENGTH_S:g} s): load {best['load']:.2f} s, "
+        f"{best['pandas'] / best['load']:.2f} of the speed of pandas ({best['pandas']:.2f} s); raw read "
+        f"{best['read'] * 1e3:.0f} ms"
     )
     benchmark.pedantic(trial.load, rounds=1)
     if benchmark.enabled:

@@ -51,7 +51,7 @@ def load(trial: Trial, card: DatasetCard, version: str) -> Recording:
     rate = _rate(trial, files)
     joined = join({name: Counted(file.counter, file.columns) for name, file in files.items()})
     worn = worn_sensors(joined, segments, rate.hz)
-    absent = {"person_table": "the study publishes no table of its people", **_absent_signals(joined)}
+    absent = _absent_signals(joined)
     optics = _optics(trial, worn, absent)
     pairs = {} if optics is None else optics.pairing.pairs
     turned = {s.segment: how_turned(s, pairs.get(s.segment), walking=_walking(trial)) for s in worn}
@@ -79,7 +79,7 @@ def load(trial: Trial, card: DatasetCard, version: str) -> Recording:
             "quality": [
                 *rate.flags, *_unmapped(segments), *_mapping_flags(mapping), *_packet_flags(joined, files),
                 *_turned_flags(turned), *(() if optics is None else optics.flags),
-                *([PLATES_UNREAD] if trial.markers and optics is None and "plates" in absent else ()),
+                *([PLATES_UNREAD] if "plates" in absent else ()),
             ],
             **({} if optics is None else optics.attrs()),
         },
@@ -138,8 +138,8 @@ def _absent_signals(joined: Joined) -> dict[str, str]:
 def _optics(trial: Trial, worn: Sequence[WornSensor], absent: dict[str, str]) -> Optics | None:
     """Return what the cameras saw of the plates; None, with the reason in ``absent``, where nothing can be had."""
     if not trial.markers:
-        absent["plates"] = f"no .trc of the trial in motion in '{trial.name_of(trial.folder)}' or its Mocap folder"
-    elif len(trial.markers) > 1:
+        return None
+    if len(trial.markers) > 1:
         names = ", ".join(path.name for path in trial.markers)
         absent["plates"] = f"several .trc, none named after the trial: {names}"
     elif not any(sensor.gyr is not None for sensor in worn):
@@ -174,9 +174,8 @@ def _reference(
         reference, step = read_reference(trial, simulation=card.simulation)
         return reference, {}, [*steps, step]
     if optics is None:
-        absent["reference"] = (
-            f"no Mocap/ikResults/*_IK.mot in '{trial.name_of(trial.folder)}', and no plates: {absent['plates']}"
-        )
+        plates = absent.get("plates", "no .trc of the trial in motion")
+        absent["reference"] = f"no Mocap/ikResults/*_IK.mot in '{trial.name_of(trial.folder)}', and no plates: {plates}"
         return None, {}, steps
     right = {name: (-1.0 if turn.right < 0 else 1.0) * MOUNTS[name].right for name, turn in turned.items()}
     try:
