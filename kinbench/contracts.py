@@ -80,7 +80,8 @@ class RawTree:
 class Source:
     """One recording that could be read: its key, its files, and how to read them.
 
-    ``load()`` returns the declared ``Recording`` or raises ``DataError``; one that raises fails alone.
+    ``load()`` returns the declared ``Recording`` or raises ``DataError``; one that raises fails alone. ``Skipped``
+    says that by a rule of the adapter the file is no recording, which is no failure.
     """
 
     key: Key

@@ -15,7 +15,7 @@ import pandas as pd
 
 from kinbench import alignment, harmonisation, kinematics, store, virtual_imu
 from kinbench.contracts import Adapter, DatasetCard, RawDataset, Source
-from kinbench.errors import DataError, UsageError
+from kinbench.errors import DataError, Skipped, UsageError
 from kinbench.recording import Declared, Key, Placement, Recording, SensorEntry, placements_of
 from kinbench.schema import IDENTIFIER
 
@@ -118,14 +118,14 @@ def _refuse_unknown_places(opened: store.Store, named: Mapping[str, tuple[Placem
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one recording. ``reason`` says why a failed one failed.
+    """What became of one recording. ``reason`` says why one failed, or was skipped by a rule of its adapter.
 
     Of a converted one: its length, how many sensors and DoFs it has, and how its clocks were brought together
     (``offset_s``: start of the reference minus start of the imu; ``sync_r``: how sure that is, 1 at best).
     """
 
     key: Key
-    status: Literal["converted", "failed"]
+    status: Literal["converted", "failed", "skipped"]
     digest: str | None = None
     duration_s: float | None = None
     sensors: int | None = None
@@ -150,8 +150,16 @@ class Conversion:
 
     @property
     def failed(self) -> tuple[Outcome, ...]:
-        """The recordings that did not convert."""
-        return tuple(outcome for outcome in self.outcomes if outcome.status == "failed")
+        """The recordings that could not be read or believed."""
+        return self._of("failed")
+
+    @property
+    def skipped(self) -> tuple[Outcome, ...]:
+        """The files that by a rule of the adapter are no recordings."""
+        return self._of("skipped")
+
+    def _of(self, status: str) -> tuple[Outcome, ...]:
+        return tuple(outcome for outcome in self.outcomes if outcome.status == status)
 
     def table(self) -> pd.DataFrame:
         """Return one row per recording, with the fields of ``Outcome``."""
@@ -202,7 +210,8 @@ def convert(
                 recording = prepare(source, sites)
                 outcomes.append(_converted(recording, target.write(recording)))
             except DataError as error:
-                outcomes.append(Outcome(source.key, "failed", reason=str(error) + target.drop(source.key)))
+                status: Literal["failed", "skipped"] = "skipped" if isinstance(error, Skipped) else "failed"
+                outcomes.append(Outcome(source.key, status, reason=str(error) + target.drop(source.key)))
         on_progress(len(found.sources), len(found.sources), "")
     left_over = tuple(sorted(before - {source.key for source in found.sources}))
     return Conversion(path, found.card, tuple(outcomes), left_over, sites)

@@ -43,6 +43,10 @@ class StoreError(DataError):
     """A store that is absent, locked, damaged, or of a version this kinbench does not know."""
 
 
+class Skipped(DataError):
+    """A file that by a declared rule is no recording for us (too slow, no rate). It is told, and is not a failure."""
+
+
 class NotApplicable(KinbenchError):
     """A cell that has no meaning (no such sensor, wrong kind of acceleration, too few people).
 

@@ -522,10 +522,11 @@ def test_activities_come_from_closed_rules(subset, motion, activity):
 # --- files that cannot be believed -----------------------------------------------------------------------------------
 
 
-def test_sequences_without_a_rate_or_too_slow_fail_alone_with_the_reason(tmp_path):
+def test_sequences_without_a_rate_or_too_slow_are_skipped_with_the_reason(tmp_path):
     raw = fake.write(tmp_path / "raw", people=1, length_s=3.0, unusable=True)
     outcomes = {o.key.trial: o for o in conversion.convert(AmassAdapter(), raw, tmp_path / "stores").outcomes}
     assert outcomes["0005_normal_walk1"].status == "converted"
+    assert outcomes["norate"].status == outcomes["slow"].status == "skipped"
     assert "no frame rate" in outcomes["norate"].reason and "40 Hz is below 50 Hz" in outcomes["slow"].reason
     again = {str(s.key).split("/")[-1]: s for s in AmassAdapter(minimum_hz=30).find(raw).sources}
     assert again["slow"].load().attrs["rates"]["reference"]["nominal_hz"] == 40
@@ -578,7 +579,7 @@ def test_a_planted_fault_is_told_in_one_sentence_and_the_file(tmp_path, name):
 
 
 def test_all_that_is_wrong_is_told_at_once(tmp_path):
-    write_motion(tmp_path, upright(20), trans=np.zeros((5, 3)), rate=None, betas=np.zeros((2, 2)))
+    write_motion(tmp_path, upright(20), trans=np.zeros((5, 3)), rate=0.0, betas=np.zeros((2, 2)))
     assert len(refusal(tmp_path).splitlines()) == 3
 
 

@@ -145,13 +145,15 @@ def convert(
             display.say(f"virtual sensors at the sites of {conversion.sites.dataset}:", quiet)
             for sensor, facts in conversion.sites.plain()["sensors"].items():
                 display.say(f"  {sensor}: {facts['site']}, {facts['level']}, as in {facts['taken_from']}", quiet)
-        for outcome in conversion.failed:
-            display.say(f"failed  {outcome.key}: {outcome.reason}")
+        for outcome in (*conversion.skipped, *conversion.failed):
+            display.say(f"{outcome.status:<7} {outcome.key}: {outcome.reason}")
         if conversion.left_over:
             display.say(f"not among these files, but still in the store: {', '.join(map(str, conversion.left_over))}")
-        done = len(conversion.outcomes) - len(conversion.failed)
+        total = len(conversion.outcomes) - len(conversion.skipped)
+        done = total - len(conversion.failed)
         where = f" into {conversion.path}" if done else "; nothing was written"
-        display.show(f"{done} of {len(conversion.outcomes)} recordings converted{where}")
+        passed_over = f"; {len(conversion.skipped)} skipped" if conversion.skipped else ""
+        display.show(f"{done} of {total} recordings converted{where}{passed_over}")
     _fail_if(conversion.failed)
 
 

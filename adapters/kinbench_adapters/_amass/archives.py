@@ -16,7 +16,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from kinbench.errors import DataError
+from kinbench.errors import DataError, Skipped
 
 FloatArray = NDArray[np.float64]
 
@@ -57,17 +57,18 @@ class Motion:
 def read_motion(path: Path, *, minimum_hz: float = 0.0) -> Motion:
     """Read one sequence.
 
-    Raises ``DataError`` with all that is wrong with it: no archive, no poses, no rate or one below ``minimum_hz``,
-    arrays of another shape or type, numbers that are none.
+    Raises ``Skipped`` where it tells no rate or one below ``minimum_hz``, ``DataError`` with all that is wrong with
+    it: no archive, no poses, arrays of another shape or type, numbers that are none.
     """
     found, names = read_arrays(path, MEMBERS)
-    rate_hz, problems = _rate(found, minimum_hz)
-    poses, vectors = found.get("poses"), np.zeros((0, LOWER_BODY, 3))
-    if poses is None:
-        problems.append(
-            f"Expected 'poses', found only {', '.join(names) or 'nothing'}: a file of body shapes, or none of AMASS."
+    if "poses" not in found:
+        raise DataError(
+            f"Expected 'poses', found only {', '.join(names) or 'nothing'}: a file of body shapes, or none of AMASS.",
+            where=path,
         )
-    elif poses.ndim != 2 or poses.shape[1] not in FORMATS or not _is_real(poses):
+    rate_hz, problems = _rate(path, found, minimum_hz)
+    poses, vectors = found["poses"], np.zeros((0, LOWER_BODY, 3))
+    if poses.ndim != 2 or poses.shape[1] not in FORMATS or not _is_real(poses):
         problems.append(
             f"Expected poses (n, 156) of SMPL+H or (n, 165) of SMPL-X, in radians, found {poses.dtype}{poses.shape}."
         )
@@ -77,7 +78,7 @@ def read_motion(path: Path, *, minimum_hz: float = 0.0) -> Motion:
     betas = found.get("betas", np.zeros(0))
     if betas.ndim != 1 or not _is_real(betas) or not np.isfinite(betas).all():
         problems.append(f"Expected betas as one row of finite numbers, found {betas.dtype}{betas.shape}.")
-    if problems or poses is None or rate_hz is None:
+    if problems or rate_hz is None:
         raise DataError(problems, where=path)
     return Motion(
         format=FORMATS[poses.shape[1]],
@@ -97,9 +98,9 @@ def problem_of(path: Path, minimum_hz: float = 50.0) -> str | None:
             if "poses.npy" not in archive.namelist():
                 return "holds no poses"
         found, _ = read_arrays(path, RATES)
+        _, problems = _rate(path, found, minimum_hz)
     except DataError as error:
         return " ".join(error.problems)
-    _, problems = _rate(found, minimum_hz)
     return problems[0] if problems else None
 
 
@@ -121,19 +122,21 @@ def nominal_rate(rate_hz: float) -> float:
 # --- what may be wrong ------------------------------------------------------------------------------------------------
 
 
-def _rate(found: Mapping[str, NDArray[Any]], minimum_hz: float) -> tuple[float | None, list[str]]:
+def _rate(path: Path, found: Mapping[str, NDArray[Any]], minimum_hz: float) -> tuple[float | None, list[str]]:
+    """Return the rate as written, None with what is wrong with it; raises ``Skipped`` where the rule passes it over."""
     told = {name: found[name] for name in RATES if name in found}
     if not told:
-        return None, [f"Skipped: it tells no frame rate ({' or '.join(RATES)}), and none is guessed."]
+        raise Skipped(f"It tells no frame rate ({' or '.join(RATES)}), and none is guessed.", where=path)
     name, value = next(iter(told.items()))
     if value.size != 1 or not _is_real(value) or not np.isfinite(value).all() or float(value.reshape(-1)[0]) <= 0:
         return None, [f"Expected one positive number as {name}, found {value.tolist()!r}."]
     rate_hz = float(value.reshape(-1)[0])
     if nominal_rate(rate_hz) < minimum_hz:
-        return rate_hz, [
-            f"Skipped: {rate_hz:g} Hz is below {minimum_hz:g} Hz, too slow for the angular rates of a moving leg; the "
-            "setting minimum_hz moves that limit."
-        ]
+        raise Skipped(
+            f"{rate_hz:g} Hz is below {minimum_hz:g} Hz, too slow for the angular rates of a moving leg; the setting "
+            "minimum_hz moves that limit.",
+            where=path,
+        )
     return rate_hz, []
 
 
