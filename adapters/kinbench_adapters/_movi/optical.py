@@ -143,7 +143,7 @@ def _with_ancestors(indices: list[int], parents: list[int]) -> list[int]:
 
 def _blank_missing(affine: FloatArray) -> dict[str, int]:
     """Set to NaN, in place, every pose that is not there; returns how many were said and how many were no rotation."""
-    said = (affine <= MISSING / 10).any(axis=(2, 3)) | ~np.isfinite(affine).all(axis=(2, 3))
+    said = np.asarray((affine <= MISSING / 10).any(axis=(2, 3)) | ~np.isfinite(affine).all(axis=(2, 3)))
     affine[said] = np.nan
     block = affine[..., :3, :3]
     wild = ~said & ((np.abs(block) > 2).any(axis=(2, 3)) | (np.abs(affine) > _ROOM_MM).any(axis=(2, 3)))
