@@ -1,14 +1,17 @@
 """The OpenSense adapter on fabricated folders of both layouts: what was planted in them, and every quirk, is found."""
 
 from functools import cache
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kinbench_adapters._opensense.pairing import pair
+from kinbench_adapters._opensense.pairing import Z_UP_TO_Y_UP, pair
 from kinbench_adapters._opensense.plates import Plate, Plates, read_plates
 from kinbench_adapters._opensense.sensors import WornSensor
+from kinbench_adapters.lab import LabAdapter
 from kinbench_adapters.opensense import OpenSenseAdapter
 from raw_folders.opensense import SENSORS, write, write_trc, write_trial
 from scipy.interpolate import CubicSpline
@@ -181,6 +184,28 @@ def test_any_turn_any_lag_and_any_heading_are_found(seed, lag_s, heading_deg):
         pair_ = found.pairs[segment]
         assert np.degrees((Rotation.from_matrix(pair_.rotation) * turn[index].inv()).magnitude()) < 1.0
         assert abs((pair_.heading.mean_deg - heading_deg + 180) % 360 - 180) < 1.0
+
+
+def test_the_lag_of_a_real_walk_is_found_from_its_segments_in_place_of_plates(shared):
+    """Awinda against Vicon, synchronised by hardware but for one or two samples; joint-based segments, not plates."""
+    (source,) = LabAdapter().find(Path(__file__).parent / "manifests" / "neura_sparse").sources
+    imu = source.load().imu
+    table = pd.read_csv(shared / "neura_sparse/vicon/S02-Trial-Walk-1.csv", comment="/")
+    time = (1120 + np.arange(len(table))) / 100  # a crop of the walk, by its own header
+    words = {"pelvis": "RPV", "thigh_r": "RTH", "shank_r": "RSK", "shank_l": "LSK", "foot_r": "RFT", "foot_l": "LFT"}
+    plates = {}
+    for segment, word in words.items():
+        turn = Z_UP_TO_Y_UP @ matrices(table[[f"q{word}_{number}" for number in (1, 2, 3, 4)]].values)
+        nothing = np.zeros(len(table))
+        plates[segment] = Plate((), turn, np.zeros((len(table), 3)), nothing, 0, 0, 0)
+    worn = [
+        WornSensor(str(name), str(segment), imu["time"].values, imu["gyr"].values[:, index].astype(float), None, None)
+        for index, (name, segment) in enumerate(zip(imu["sensor"].values, imu["segment"].values, strict=True))
+        if segment in words
+    ]
+    found = pair(Plates(None, 100.0, time, plates, "m", "m"), worn, search_s=3.0)
+    assert 0.0 < found.shift_s < 0.02 and found.spread_s < 0.01
+    assert set(found.pairs) == set(words) and min(told.r for told in found.pairs.values()) > 0.85
 
 
 def test_plates_of_another_trial_are_not_believed(tmp_path):
@@ -411,3 +436,13 @@ def test_harmonising_writes_the_segments_axes_into_the_history(trial):
     done = harmonise(recording)
     assert step(done, "turn_segments")["variable"] == "segment_quat"
     assert step(done, "find_segments")["segments"]["thigh_r"]["explained"] > 0.5
+
+
+def test_a_damaged_marker_file_costs_the_headings_and_not_the_angles(tmp_path):
+    write_trial(tmp_path, length_s=12.0)
+    path = tmp_path / "Subject01/walking/Mocap/walking.trc"
+    path.write_text(path.read_text()[:-40])
+    recording = found(tmp_path).load()
+    assert recording.reference is not None and "angle" in recording.reference
+    assert recording.attrs["quality"] == ["plates_unread"] and "heading" not in recording.attrs
+    assert "cut short" in recording.attrs["absent"]["plates"]

@@ -110,7 +110,6 @@ class Truth:
     person: object
     shift_s: float
     sensor_to_segment: dict
-    sensor_to_plate: dict
     reference_time: np.ndarray
 
 
@@ -156,7 +155,7 @@ def write_trial(folder, subject="Subject01", *, length_s=30.0, seed=1, stand_s=5
     else:
         (home / "madgwick (al borno)").mkdir()
     first_packet_s = round(person.rate_hz / q.imu_rate_hz) / person.rate_hz
-    return Truth(person, q.early_s - first_packet_s, cases, {f: m.T for f, m in plates.items()}, time)
+    return Truth(person, q.early_s - first_packet_s, cases, time)
 
 
 # --- the sensors -----------------------------------------------------------------------------------------------------
