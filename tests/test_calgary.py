@@ -452,6 +452,24 @@ def test_markers_taken_for_each_other_are_masked_with_the_reason_and_nothing_els
         assert int((~valid.sel(dof=dof)).sum()) == masked, dof
 
 
+def test_markers_named_otherwise_standing_than_moving_are_told_by_their_shape(session, tmp_path):
+    clean = source(written(tmp_path, session)).load()
+    neutral = session["neutral"]
+    one, two, three = (neutral[f"L_foot_{number}"] for number in (1, 2, 3))
+    neutral["L_foot_1"], neutral["L_foot_2"], neutral["L_foot_3"] = two, three, one
+    recording = source(written(tmp_path, session)).load()
+    assert recording.attrs["quality"] == ["foot_l:relabelled"]
+    told = history(recording, "mask_tracking_errors")["segments"]["foot_l"]
+    assert told["standing_markers_named"] == ["L_foot_2", "L_foot_3", "L_foot_1"]
+    np.testing.assert_allclose(recording.reference["segment_quat"], clean.reference["segment_quat"], atol=1e-6)
+
+
+def test_a_person_who_moves_the_other_way_round_than_standing_is_refused(session, tmp_path):
+    about = np.diag([-1.0, 1.0, -1.0])
+    session["running"] = {name: (np.array(path) @ about).tolist() for name, path in session["running"].items()}
+    assert "pelvis: expected it within 90 deg of its standing pose" in refused(written(tmp_path, session))
+
+
 def test_a_cluster_that_leaps_as_one_is_masked_though_it_fits(session, tmp_path):
     running = session["running"]
     for number in (1, 2, 3, 4):

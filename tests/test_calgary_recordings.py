@@ -174,14 +174,28 @@ def test_tracking_errors_are_found_by_the_markers_alone(converted):
     assert shares["thigh_l"] == pytest.approx(0.034, abs=0.005) and shares["foot_l"] < 0.05
 
 
-def test_clean_runners_lose_nothing(folder):
+def test_clean_runners_lose_nothing_and_unfiltered_ones_next_to_nothing(folder):
     for run, standing in (
         ("20141003T073938_run", "20141003T073938_static"),
         ("RBDS001runT35_rot", "RBDS001static_rot"),
     ):
         found = capture(folder, run, standing)
         tracked = track(found, stand(found, run), Limits(), run)
-        assert tracked.flags == [] and not any(told["masked"] for told in tracked.step["segments"].values())
+        masked = {segment: told["masked"] for segment, told in tracked.step["segments"].items() if told["masked"]}
+        assert masked == ({} if run.startswith("2014") else {"foot_l": 37})  # of 4,500
+
+
+def test_the_relabelled_runners_heel_markers_are_put_in_the_order_that_fits(converted):
+    """By name his ankles would stand at 86 to 159 deg of dorsiflexion, and his feet's fit leave 4.7 mm."""
+    assert [flag for flag in converted["RBDS001"].attrs["quality"] if "relabelled" in flag] == [
+        "foot_r:relabelled", "foot_l:relabelled",
+    ]  # fmt: skip
+    for side in "rl":
+        ankle = converted["RBDS001"].reference["angle"].sel(dof=f"ankle_dorsiflexion_{side}")
+        print(f"ankle_{side} from {float(ankle.min()):.0f} to {float(ankle.max()):.0f} deg")
+        assert float(ankle.min()) > -60 and float(ankle.max()) < 45
+    for session in (RUNNER, "20141003T073938"):
+        assert not any("relabelled" in flag for flag in converted[session].attrs["quality"])
 
 
 def test_after_masking_no_limb_moves_as_none_can(converted):
