@@ -10,6 +10,7 @@ import pytest
 from kinbench_adapters.lab import LabAdapter
 from kinbench_benchmarks.models.mean_pose import MeanPose
 from kinbench_benchmarks.protocols import UA, UG, UI
+from raw_folders import amass, calgary, movi, opensense
 
 from kinbench import plugins, testing
 from kinbench.errors import DataError, KinbenchError, NotApplicable
@@ -40,12 +41,21 @@ def demo(tmp_path_factory):
 
 
 @pytest.mark.parametrize("part", [0, 1])
-def test_our_adapters_keep_the_contract(demo, part):
+def test_our_adapters_keep_the_contract_on_the_demo(demo, part):
     testing.check_adapter(plugins.create("adapters", demo[part].adapter), demo[part].raw)
 
 
-def test_our_demo_uses_every_adapter_of_ours(demo):
-    assert {part.adapter for part in demo} == set(plugins.find("adapters"))
+FAKES = {"amass": amass, "calgary": calgary, "movi": movi, "opensense": opensense}
+
+
+@pytest.mark.parametrize("name", FAKES)
+def test_our_adapters_keep_the_contract_on_a_folder_in_the_published_layout(name, tmp_path):
+    FAKES[name].write(tmp_path / "raw", people=1)
+    testing.check_adapter(plugins.create("adapters", name), tmp_path / "raw")
+
+
+def test_every_adapter_of_ours_is_tried():
+    assert set(FAKES) | {"lab"} == set(plugins.find("adapters"))
 
 
 @pytest.mark.parametrize("lab", ["fan_knee", "halilaj_lab", "neura_sparse"])
