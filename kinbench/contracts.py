@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,6 +95,44 @@ class RawDataset:
 
     card: DatasetCard
     sources: tuple[Source, ...]
+
+
+@dataclass(frozen=True)
+class Guess:
+    """One field of a proposed manifest.
+
+    ``verdict``: ``known`` (the file says it, or physics leaves no other choice), ``guessed`` (likely; a person should
+    look) or ``open`` (a question left in the manifest, ``value`` None). ``confidence`` is 0 to 1, ``evidence`` a
+    sentence with the figures it rests on.
+    """
+
+    field: str
+    value: Any
+    verdict: Literal["known", "guessed", "open"]
+    confidence: float
+    evidence: str
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What an adapter makes of a raw folder that nobody described.
+
+    ``manifest`` is the text of a complete manifest, its questions written into it; ``guesses`` one entry per field;
+    ``drafts`` what could already be read, for plots: they are not to be stored.
+    """
+
+    manifest: str
+    guesses: tuple[Guess, ...]
+    drafts: tuple[Recording, ...] = ()
+
+
+@runtime_checkable
+class Proposer(Protocol):
+    """An adapter that can look at a raw folder and propose the manifest that it would need."""
+
+    def propose(self, raw: Path) -> Proposal:
+        """Return the proposal; raises ``UsageError`` for an absent folder, ``DataError`` where nothing is readable."""
+        ...
 
 
 @runtime_checkable

@@ -15,13 +15,18 @@ FLOORS = {
     5: ("windows", "inspection"),
     6: ("protocol",),
     7: ("contracts", "engines", "statistics"),
-    8: ("acquisition", "conversion", "runner", "leaderboards", "verification", "testing"),
-    9: ("api",),
-    10: ("cli",),
+    8: ("acquisition", "conversion", "exports", "leaderboards", "prediction", "runner", "testing", "verification"),
+    9: ("pages",),
+    10: ("api",),
+    11: ("cli",),
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 GUESTS = {
     "kinbench_adapters": {"contracts", "recording", "schema", "errors", "virtual_imu", "kinematics"},
+    "kinbench_adapters._lab": {
+        "contracts", "recording", "schema", "errors", "virtual_imu", "kinematics", "harmonisation", "alignment",
+        "inspection",
+    },
     "kinbench_benchmarks": {
         "protocol", "windows", "recording", "schema", "tasks", "metrics", "contracts", "kinematics", "virtual_imu",
         "alignment", "errors",

@@ -82,7 +82,11 @@ def harmonise(recording: Recording) -> Recording:
         reference = _masked(reference, declared.masks, steps)
         reference = reference if declared.virtual is not None else _rounded(reference)
     left = Declared(
-        calibrations=declared.calibrations, sync=declared.sync, convention=declared.convention, virtual=declared.virtual
+        calibrations=declared.calibrations,
+        automatic=declared.automatic,
+        sync=declared.sync,
+        convention=declared.convention,
+        virtual=declared.virtual,
     )
     done = replace(recording, imu=imu, reference=reference, declared=None if recording.declared is None else left)
     if any(step["step"] == "turn_world" for step in steps):

@@ -66,7 +66,8 @@ class Declared:
     ``reference_forward`` are those of the reference's world. ``segment_axes`` gives, per reference segment, the
     (3, 3) matrix from the source's segment axes to ours. ``dof_scale`` is the sign (or factor) and ``dof_zero_deg``
     what is added after it, per DoF. ``convention`` is how joint angles are to be taken from segment orientations, where
-    the source gives no angles; ``virtual`` asks for virtual sensors, where it has no measured ones.
+    the source gives no angles; ``virtual`` asks for virtual sensors, where it has no measured ones. ``automatic``
+    names sensors whose rotation to their segment alignment may find by itself, with a confidence, and record.
     """
 
     imu_up: str | None = None
@@ -81,6 +82,7 @@ class Declared:
     dof_zero_deg: Mapping[str, float] = field(default_factory=dict)
     masks: tuple[Mask, ...] = ()
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
+    automatic: tuple[str, ...] = ()
     sync: Sync | None = None
     convention: str = "isb_zxy"
     virtual: VirtualImu | None = None
