@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from kinbench.errors import DataError
+from kinbench_adapters._formats.vendor import VendorFile, acceleration, in_sensor, orientation
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -121,6 +122,20 @@ def read_mt(path: Path) -> MtFile:
     return MtFile(
         path, _device(path, comments), _rate(path, comments, numbers, counter), counter, found, orientation, comments,
         tuple(mended),
+    )  # fmt: skip
+
+
+def read_vendor(path: Path) -> VendorFile:
+    """Read one MT Manager text file as any vendor's: one sensor, counted by its master; raises as ``read_mt``."""
+    file = read_mt(path)
+    facts = {
+        "acc": acceleration(), "gyr": in_sensor("rad s-1"), "mag": in_sensor("1"), "quat": orientation(),
+    }  # fmt: skip
+    signals = {name: values for name, values in file.columns.items() if name in facts}
+    return VendorFile(
+        path, {file.device: signals}, {name: facts[name] for name in signals}, counter=file.counter,
+        rate_hz=file.rate_hz, columns={name: values for name, values in file.columns.items() if name not in facts},
+        filter=file.header.get("Filter Profile", "unknown"), notes=file.mended,
     )  # fmt: skip
 
 

@@ -132,7 +132,8 @@ def _declared(plan: Plan, sensors: Mapping[str, tuple[Sensor, Rotation]], *, lab
         if rotation.calibrate is not None
     }
     quat = manifest.imu.quat
-    inputs: dict[str, Any] = {"imu_up": "z"} if manifest.imu.by_mt_manager else {}
+    vendor = manifest.imu.vendor
+    inputs: dict[str, Any] = {} if vendor is None else {"imu_up": vendor.up}
     if quat is not None:
         inputs = {"imu_up": quat.up, "quat_order": quat.order, "quat_maps": quat.maps}
     if not labelled:

@@ -13,14 +13,12 @@ from numpy.typing import NDArray
 
 from kinbench.errors import DataError
 from kinbench.recording import Placement, angle_dataset, imu_dataset, segment_dataset
-from kinbench_adapters._formats.clock import Counted, common_rate, join
-from kinbench_adapters._formats.mt_manager import read_each
+from kinbench_adapters._formats.clock import Counted, join
 from kinbench_adapters._formats.opensim import read_trc
 from kinbench_adapters._formats.stamps import grid_of
 from kinbench_adapters._lab.clocks import (
     APART,
     Clock,
-    agreed_rate,
     common_clock,
     counted_clock,
     same_instants,
@@ -41,6 +39,7 @@ from kinbench_adapters._lab.grammar.imu import (
 from kinbench_adapters._lab.grammar.reference import OpensimIk, Reference
 from kinbench_adapters._lab.inventory import ImuFiles
 from kinbench_adapters._lab.tables import Table, read_table
+from kinbench_adapters._lab.vendors import read_worn
 from kinbench_adapters._opensim_ik import solve
 
 FloatArray = NDArray[np.float64]
@@ -48,7 +47,6 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 Signals = dict[str, tuple[FloatArray, dict[str, Any]]]
 
-_MT_UNITS = {"acc": "m s-2", "gyr": "rad s-1", "mag": "1"}
 _NEVER_WRAPS = 2**62
 _DOUBTFUL_MARKER_ERROR_M = 0.02
 """RMS over all markers that good inverse kinematics stays below (OpenSim user's guide, "How Inverse Kinematics Works":
@@ -81,33 +79,19 @@ def imu_stream(imu: Imu, files: ImuFiles, placements: list[Placement], *, beside
 
     ``beside`` is a reference that stands in the imu's own file; its columns are read in the same pass.
     """
-    if imu.by_mt_manager:
-        return _mt_stream(imu, files, placements)
+    if imu.vendor is not None:
+        return _vendor_stream(imu, files, placements)
     if imu.counter is not None:
         return _counted_stream(imu, files, placements)
     return _row_stream(imu, files, placements, () if beside is None else _reference_columns(beside))
 
 
-def _mt_stream(imu: Imu, files: ImuFiles, placements: list[Placement]) -> Stream:
-    paths = files.of(imu.files or "", imu.sensors)
-    exports = read_each(paths)
-    rate_hz = common_rate({name: export.rate_hz for name, export in exports.items()})
-    rate_hz = agreed_rate(imu.rate_hz, rate_hz, "the files' header")
-    joined = join({name: Counted(export.counter, export.columns) for name, export in exports.items()})
-    clock = counted_clock(joined, rate_hz, imu.start_s)
-    filters = sorted({export.header.get("Filter Profile", "unknown") for export in exports.values()})
-    signals: Signals = {
-        name: (joined.arrays[name], _attributes(name, unit))
-        for name, unit in _MT_UNITS.items()
-        if name in joined.arrays
-    }
-    if "quat" in joined.arrays:
-        origin = f"device filter, profile {', '.join(filters)}"
-        signals["quat"] = (joined.arrays["quat"], {"units": "1", "maps": "sensor_to_world", "origin": origin})
-    words = {name: list(export.mended) for name, export in exports.items() if export.mended}
-    if words:
-        clock = Clock(clock.time, clock.rates, {**clock.mended, "text": words})
-    return _assembled(clock, placements, signals, joined.valid)
+def _vendor_stream(imu: Imu, files: ImuFiles, placements: list[Placement]) -> Stream:
+    """Sensors in a vendor's files, which say themselves what they hold."""
+    worn = read_worn(imu, files.of(imu.files or "", imu.sensors))
+    stream = _assembled(worn.clock, worn.placed(placements), worn.signals, worn.valid)
+    strangers = {f"sensor {name}": "the manifest does not describe it" for name in worn.strangers}
+    return replace(stream, absent={**stream.absent, **strangers})
 
 
 def _attributes(name: str, units: str, kind: str = "specific_force") -> dict[str, Any]:

@@ -20,10 +20,11 @@ from pydantic import (
 from kinbench.errors import UsageError, suggest
 from kinbench_adapters._formats.delimited import DELIMITERS
 from kinbench_adapters._formats.line_pattern import compile_pattern
+from kinbench_adapters._formats.vendors import VENDORS
 from kinbench_adapters._lab.grammar.values import Columns, Facts, one_of, short_for
 
 READERS: dict[str, tuple[str, ...]] = {
-    "mt_manager": (),
+    **{name: vendor.options for name, vendor in VENDORS.items()},
     "delimited": (
         "delimiter", "decimal", "skip_rows", "skip_until", "header", "rows_after_header", "nan", "encoding", "comment",
     ),
@@ -38,7 +39,7 @@ READERS: dict[str, tuple[str, ...]] = {
 SUFFIXES = {
     ".csv": "delimited", ".tsv": "delimited", ".npy": "npy", ".mat": "mat", ".sto": "sto", ".mot": "sto", ".trc": "trc",
 }  # fmt: skip
-SELF_CLOCKED = ("mt_manager", "sto", "trc")
+SELF_CLOCKED = (*(name for name, vendor in VENDORS.items() if vendor.clocked), "sto", "trc")
 """Readers whose files hold their own clock."""
 
 TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
@@ -61,6 +62,12 @@ class Reader(Facts):
     encoding: str = "utf-8"
     pattern: str | None = None
     skip_lines: Columns = ()
+
+    @property
+    def vendor_options(self) -> dict[str, str | None]:
+        """The options of a vendor's reader that are given."""
+        vendor = VENDORS.get(self.name)
+        return {} if vendor is None else {name: getattr(self, name) for name in vendor.options}
 
     @field_validator("header", mode="before")
     @classmethod
@@ -102,7 +109,7 @@ def reader_for(files: str, reader: Reader | None) -> Reader:
     if suffix not in SUFFIXES:
         raise UsageError(
             f"the files '{files}' need a 'reader:', since '{suffix}' does not tell how they are written; "
-            "known: mt_manager, delimited, line_pattern, npy, mat, sto, trc"
+            f"known: {', '.join(READERS)}"
         )
     return Reader(name=SUFFIXES[suffix])
 

@@ -9,6 +9,8 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from kinbench import schema
 from kinbench.errors import suggest
+from kinbench_adapters._formats.vendor import Vendor
+from kinbench_adapters._formats.vendors import VENDORS
 from kinbench_adapters._lab.grammar.files import Files, check_file_pattern, clock_problems
 from kinbench_adapters._lab.grammar.sensors import Sensor
 from kinbench_adapters._lab.grammar.values import ColumnsBySensor, Facts, one_of
@@ -84,15 +86,15 @@ class Imu(Files):
         return {name: value for name, value in found.items() if value is not None}
 
     @property
-    def by_mt_manager(self) -> bool:
-        """Whether MT Manager wrote the files: they tell their columns, units and clock themselves."""
-        return self.reader is not None and self.reader.name == "mt_manager"
+    def vendor(self) -> Vendor | None:
+        """The vendor whose files these are: they tell their columns, units and clock themselves."""
+        return None if self.reader is None else VENDORS.get(self.reader.name)
 
     @model_validator(mode="after")
     def _complete(self) -> Imu:
         problems = [
             *_signal_problems(self),
-            *(_vendor_problems(self) if self.by_mt_manager else ()),
+            *(_vendor_problems(self, self.vendor) if self.vendor is not None else ()),
             *(_counter_problems(self) if self.counter is not None else ()),
             *clock_problems(self, self.files or next((s.files for s in self.signals.values() if s.files), None)),
         ]
@@ -144,13 +146,18 @@ def _by_sensor_problems(name: str, columns: Mapping[str, Sequence[str]], imu: Im
         yield f"{name}.columns: expected columns for every sensor, found none for {', '.join(lacking)}"
 
 
-def _vendor_problems(imu: Imu) -> Iterator[str]:
-    """MT Manager text says its columns, units and clock itself."""
+def _vendor_problems(imu: Imu, vendor: Vendor) -> Iterator[str]:
+    """A vendor's files say their columns, units and clock themselves."""
+    name = "" if imu.reader is None else imu.reader.name
     strange = [*imu.signals, *(name for name in ("counter", "time") if getattr(imu, name) is not None)]
     if strange:
-        yield f"reader 'mt_manager' knows its columns, units and counter; leave out {', '.join(strange)}"
-    if imu.files is not None and "{sensor}" not in imu.files:
-        yield "reader 'mt_manager' reads one file per sensor; write {sensor} in 'files'"
+        yield f"reader '{name}' knows its columns, units and clock; leave out {', '.join(strange)}"
+    if imu.files is None:
+        return
+    if vendor.one_each is True and "{sensor}" not in imu.files:
+        yield f"reader '{name}' reads one file per sensor; write {{sensor}} in 'files'"
+    if vendor.one_each is False and "{sensor}" in imu.files:
+        yield f"reader '{name}' finds all sensors in one file; leave {{sensor}} out of 'files'"
 
 
 def _counter_problems(imu: Imu) -> Iterator[str]:
