@@ -48,12 +48,10 @@ def read_out(
     deviation ``acc_bias`` / ``gyr_bias`` per axis, and walks: it gains a normal draw of deviation
     ``bias_walk sqrt(1 / rate)`` with every sample after the first. Each sensor draws from ``seed`` and its own name,
     so that its noise does not depend on which others there are, and every quantity is drawn whether it is wanted or
-    not, so that it does not depend on which others are set.
+    not, so that it does not depend on which others are set; of an ideal device nothing is.
     """
     out_hz = output_rate(hardware, rate_hz)
-    random = _random(hardware.seed, sensor)
-    acc_error = _errors(random, hardware.acc_bias, hardware.acc_bias_walk, hardware.acc_noise_density, out_hz, count)
-    gyr_error = _errors(random, hardware.gyr_bias, hardware.gyr_bias_walk, hardware.gyr_noise_density, out_hz, count)
+    acc_error, gyr_error = _drawn(hardware, sensor, out_hz, count)
     turning, clipped = _limited(resample(gyr, out_hz / rate_hz, count) + gyr_error, hardware.gyr_range)
     if acc is None:
         return Output(None, turning, clipped)
@@ -64,6 +62,16 @@ def read_out(
 def output_rate(hardware: Hardware, rate_hz: float) -> float:
     """Return the device's rate, the motion's where it has none of its own."""
     return rate_hz if hardware.rate_hz is None else hardware.rate_hz
+
+
+def _drawn(hardware: Hardware, sensor: str, rate_hz: float, count: int) -> tuple[FloatArray, FloatArray]:
+    """Return what is wrong with acc and gyr, (count, 3) each; one row of zeros stands for nothing at all."""
+    acc = (hardware.acc_bias, hardware.acc_bias_walk, hardware.acc_noise_density)
+    gyr = (hardware.gyr_bias, hardware.gyr_bias_walk, hardware.gyr_noise_density)
+    if not any((*acc, *gyr)):
+        return np.zeros((1, 3)), np.zeros((1, 3))
+    random = _random(hardware.seed, sensor)
+    return _errors(random, *acc, rate_hz, count), _errors(random, *gyr, rate_hz, count)
 
 
 def _errors(
