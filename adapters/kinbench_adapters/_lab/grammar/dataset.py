@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, PositiveFloat
+from pydantic import Field, PositiveFloat
 
 from kinbench import schema
 from kinbench_adapters._lab.grammar.values import Facts, Identifier, one_of
@@ -27,7 +27,7 @@ class DatasetFacts(Facts):
 class Person(Facts):
     """One row of the person table. ``alias`` is the same human being in another dataset, ``dataset/subject``."""
 
-    sex: Annotated[str, BeforeValidator(one_of(schema.SEXES))] = "unknown"
+    sex: Annotated[str, one_of(schema.SEXES)] = "unknown"
     age_y: PositiveFloat | None = None
     height_m: PositiveFloat | None = None
     mass_kg: PositiveFloat | None = None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import AfterValidator, WithJsonSchema
 
 from kinbench import schema
 from kinbench.errors import suggest
@@ -50,3 +52,23 @@ def check_rotation(rows: Sequence[Sequence[float]]) -> None:
     matrix = np.array(rows, dtype=np.float64)
     if np.abs(matrix @ matrix.T - np.eye(3)).max() > 1e-3 or np.linalg.det(matrix) < 0:
         raise ValueError("is no right-handed rotation: rows must be unit vectors at right angles, determinant +1")
+
+
+def _checked(axes: Mapping[str, str]) -> Mapping[str, str]:
+    matrix_from_axes(axes)
+    return axes
+
+
+Axes = Annotated[
+    Mapping[str, str],
+    AfterValidator(_checked),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "properties": {name: {"enum": list(DIRECTIONS)} for name in schema.AXES},
+            "additionalProperties": False,
+            "minProperties": 2,
+        }
+    ),
+]
+"""Where a sensor's or a segment's axes point, in words."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from kinbench import schema
 from kinbench.errors import suggest
@@ -13,7 +13,7 @@ from kinbench_adapters._formats.vendor import Vendor
 from kinbench_adapters._formats.vendors import VENDORS
 from kinbench_adapters._lab.grammar.files import Files, check_file_pattern, clock_problems
 from kinbench_adapters._lab.grammar.sensors import Sensor
-from kinbench_adapters._lab.grammar.values import ColumnsBySensor, Facts, one_of
+from kinbench_adapters._lab.grammar.values import ColumnsBySensor, Facts, SignedAxis, one_of
 
 ACC_UNITS = {"m/s2": "m s-2", "m/s^2": "m s-2", "m s-2": "m s-2", "g": "g", "mg": "mg"}
 GYR_UNITS = {"rad/s": "rad s-1", "rad s-1": "rad s-1", "deg/s": "deg s-1", "deg s-1": "deg s-1"}
@@ -35,20 +35,20 @@ class SensorSignal(Facts):
 class Acceleration(SensorSignal):
     """Acceleration: three columns or one column of three."""
 
-    unit: Annotated[str, BeforeValidator(one_of(tuple(ACC_UNITS)))]
-    kind: Annotated[str, BeforeValidator(one_of(schema.ACC_KINDS))]
+    unit: Annotated[str, one_of(tuple(ACC_UNITS))]
+    kind: Annotated[str, one_of(schema.ACC_KINDS)]
 
 
 class AngularRate(SensorSignal):
     """Angular rate, columns as for the acceleration."""
 
-    unit: Annotated[str, BeforeValidator(one_of(tuple(GYR_UNITS)))]
+    unit: Annotated[str, one_of(tuple(GYR_UNITS))]
 
 
 class MagneticField(SensorSignal):
     """Magnetic field, columns as for the acceleration."""
 
-    unit: Annotated[str, BeforeValidator(one_of(tuple(MAG_UNITS)))]
+    unit: Annotated[str, one_of(tuple(MAG_UNITS))]
 
 
 class SensorQuaternion(SensorSignal):
@@ -56,7 +56,7 @@ class SensorQuaternion(SensorSignal):
 
     order: Literal["wxyz", "xyzw"]
     maps: Literal["sensor_to_world", "world_to_sensor"]
-    up: Literal["x", "y", "z", "-x", "-y", "-z"]
+    up: SignedAxis
     filter: str = "device filter"
 
 

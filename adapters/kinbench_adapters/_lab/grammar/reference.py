@@ -112,10 +112,10 @@ class Reference(Files):
     Without ``files`` it stands in the imu's own files, on the imu's clock.
     """
 
-    tier: Annotated[str, BeforeValidator(one_of(schema.TIERS))] = Field(
+    tier: Annotated[str, one_of(schema.TIERS)] = Field(
         description=f"how it was measured: {', '.join(schema.TIERS)}"
     )
-    convention: Annotated[str, BeforeValidator(one_of(schema.CONVENTIONS))] | None = None
+    convention: Annotated[str, one_of(schema.CONVENTIONS)] | None = None
     unit: Literal["deg", "rad"] | None = None
     angles: dict[DofName, Annotated[Angle, short_for("column")]] = Field(default_factory=dict)
     opensim_ik: Annotated[OpensimIk | None, short_for("model")] = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import numpy as np
@@ -10,10 +9,15 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, FiniteFloat, field_validator, model_validator
 
 from kinbench import schema
-from kinbench_adapters._lab.grammar.directions import check_rotation, matrix_from_axes
-from kinbench_adapters._lab.grammar.values import Columns, Facts, SegmentName, SpanS, one_of, ordered
+from kinbench.errors import suggest
+from kinbench_adapters._lab.grammar.directions import Axes, check_rotation, matrix_from_axes
+from kinbench_adapters._lab.grammar.values import Columns, Facts, SegmentName, SignedAxis, SpanS, one_of, ordered
 
 FloatArray = NDArray[np.float64]
+
+
+AUTO = "auto"
+"""In place of the spans: the rotation may be found without them, and is applied only where that is sure."""
 
 
 class Calibrate(Facts):
@@ -21,7 +25,7 @@ class Calibrate(Facts):
 
     still_s: SpanS
     moving_s: SpanS | None = None
-    axis: Literal["x", "y", "z", "-x", "-y", "-z"]
+    axis: SignedAxis
     toward: Literal["right", "anterior"]
 
     @field_validator("still_s", "moving_s")
@@ -30,20 +34,19 @@ class Calibrate(Facts):
         return None if value is None else ordered(value)
 
 
+def _auto_or_spans(value: object) -> object:
+    if isinstance(value, str) and value != AUTO:
+        raise ValueError(f"expected 'auto', or keys still_s, moving_s, axis and toward, got '{value}'.{suggest(value, [AUTO])}")
+    return value
+
+
 class Rotation(Facts):
     """How a sensor is turned: at most one of ``axes``, ``matrix``, ``calibrate``; none is 'unknown'."""
 
-    axes: Mapping[str, str] | None = None
+    axes: Axes | None = None
     matrix: tuple[tuple[FiniteFloat, ...], ...] | None = None
-    calibrate: Calibrate | None = None
-    rotation_origin: Annotated[str, BeforeValidator(one_of(schema.ROTATION_ORIGINS))] | None = None
-
-    @field_validator("axes")
-    @classmethod
-    def _axes(cls, value: Mapping[str, str] | None) -> Mapping[str, str] | None:
-        if value is not None:
-            matrix_from_axes(value)
-        return value
+    calibrate: Annotated[Literal["auto"] | Calibrate | None, BeforeValidator(_auto_or_spans)] = None
+    rotation_origin: Annotated[str, one_of(schema.ROTATION_ORIGINS)] | None = None
 
     @field_validator("matrix")
     @classmethod
@@ -79,8 +82,8 @@ class Sensor(Rotation):
     """One sensor: the segment it sits on, where, and how it is turned."""
 
     segment: SegmentName
-    site: Annotated[str, BeforeValidator(one_of(schema.SITES))] = "unknown"
-    level: Annotated[str, BeforeValidator(one_of(schema.LEVELS))] = "unknown"
-    attachment: Annotated[str, BeforeValidator(one_of(schema.ATTACHMENTS))] | None = None
+    site: Annotated[str, one_of(schema.SITES)] = "unknown"
+    level: Annotated[str, one_of(schema.LEVELS)] = "unknown"
+    attachment: Annotated[str, one_of(schema.ATTACHMENTS)] | None = None
     device: str = "unknown"
     quality: Columns = ()

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, FiniteFloat, Tag
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    FiniteFloat,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    Tag,
+    WithJsonSchema,
+)
+from pydantic_core import CoreSchema, core_schema
 
 from kinbench import schema
 from kinbench.errors import suggest
@@ -17,21 +30,49 @@ class Facts(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def one_of(words: Sequence[str]) -> Any:
-    """Let a key take these words only, and suggest the likely one."""
+@dataclass(frozen=True)
+class _OneOf:
+    """Let a key take these words only, and suggest the likely one; an editor is told all of them."""
 
-    def check(value: object) -> object:
-        if not isinstance(value, str) or value not in words:
-            hint = suggest(value, list(words)) if isinstance(value, str) else f" Known: {', '.join(words)}."
-            raise ValueError(f"expected one of {len(words)} words, got '{value}'.{hint}")
+    words: tuple[str, ...]
+
+    def __call__(self, value: object) -> object:
+        if not isinstance(value, str) or value not in self.words:
+            known = list(self.words)
+            hint = suggest(value, known) if isinstance(value, str) else f" Known: {', '.join(known)}."
+            raise ValueError(f"expected one of {len(known)} words, got '{value}'.{hint}")
         return value
 
-    return check
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self, handler(source))
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "string", "enum": list(self.words)}
+
+
+def one_of(words: Sequence[str]) -> Any:
+    """Let a key take these words only, and suggest the likely one: ``Annotated[str, one_of(words)]``."""
+    return _OneOf(tuple(words))
+
+
+@dataclass(frozen=True)
+class _OrWord:
+    """Let a plain word stand for something longer, ``meant(word)``; an editor is told that either will do."""
+
+    meant: Callable[[str], object]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(
+            lambda value: self.meant(value) if isinstance(value, str) else value, handler(source)
+        )
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string"}, handler(core)]}
 
 
 def short_for(key: str) -> Any:
     """Let a plain word stand for a mapping whose only entry is ``key``."""
-    return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
+    return _OrWord(lambda value: {key: value})
 
 
 def as_tuple(value: object) -> object:
@@ -73,14 +114,35 @@ def ordered(value: SpanS) -> SpanS:
     return value
 
 
-Columns = Annotated[tuple[str, ...], BeforeValidator(as_tuple)]
+def _three(value: tuple[str, ...]) -> tuple[str, ...]:
+    if len(value) not in (1, 3):
+        raise ValueError("expected 3 columns, or one that holds 3 numbers")
+    return value
+
+
+Columns = Annotated[tuple[str, ...], _OrWord(as_tuple)]
+Vector = Annotated[Columns, AfterValidator(_three)]
+"""Columns of a vector: three, or one that holds three numbers a row."""
 ColumnsBySensor = Annotated[
     Annotated[Columns, Tag("alike")] | Annotated[dict[str, Columns], Tag("by_sensor")],
     Discriminator(lambda value: "by_sensor" if isinstance(value, Mapping) else "alike"),
 ]
 """Columns that are alike for every sensor, or each sensor's own."""
-Identifier = Annotated[str, BeforeValidator(_identifier)]
-Activity = Annotated[str, BeforeValidator(_activity)]
-SegmentName = Annotated[str, AfterValidator(_known_segment)]
-DofName = Annotated[str, AfterValidator(_known_dof)]
+Identifier = Annotated[
+    str, BeforeValidator(_identifier), WithJsonSchema({"type": "string", "pattern": f"^{schema.IDENTIFIER.pattern}$"})
+]
+Activity = Annotated[
+    str,
+    BeforeValidator(_activity),
+    WithJsonSchema({"anyOf": [{"enum": list(schema.ACTIVITIES)}, {"type": "string", "pattern": "^other:."}]}),
+]
+SegmentName = Annotated[
+    str,
+    AfterValidator(_known_segment),
+    WithJsonSchema({"type": "string", "enum": [*schema.SEGMENTS, *schema.SEGMENT_ALIASES]}),
+]
+DofName = Annotated[
+    str, AfterValidator(_known_dof), WithJsonSchema({"type": "string", "enum": list(schema.DOFS)})
+]
 SpanS = tuple[FiniteFloat, FiniteFloat]
+SignedAxis = Literal["x", "y", "z", "-x", "-y", "-z"]
