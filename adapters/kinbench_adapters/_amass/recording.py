@@ -220,7 +220,7 @@ def _read_step(sequence: Sequence, motion: Motion) -> dict[str, Any]:
 def _segments_step(figure: Figure, settings: Settings, jumps: Mapping[str, int]) -> dict[str, Any]:
     return {
         "step": "segments", "joints": dict(figure.named), "zero": settings.zero,
-        "rest_angles_deg": rest_angles_deg(figure.rest), "compat": settings.compat, "jumps": dict(jumps),
+        "rest_angles_deg": dict(rest_angles_deg(figure.rest)), "compat": settings.compat, "jumps": dict(jumps),
     }  # fmt: skip
 
 

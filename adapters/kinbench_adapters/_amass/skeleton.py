@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,9 +59,12 @@ TRUNK_M = 0.40
 """From the lumbar joint (Spine1) to the neck in the same humanoid, for places along the trunk."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rest:
-    """Where the joints are at rest: ``joint`` (12, 3) m in model axes; ``geometry`` as in ``recording.Body``."""
+    """Where the joints are at rest: ``joint`` (12, 3) m in model axes; ``geometry`` as in ``recording.Body``.
+
+    Two of them are alike only if they are one: what follows from one can be kept by it.
+    """
 
     joint: FloatArray
     geometry: str
@@ -95,6 +99,7 @@ class Rest:
         return float(np.linalg.norm(self.joint[FAR_JOINT[joint]] - start))
 
 
+@lru_cache(maxsize=8)
 def mean_rest(height_m: float | None = None) -> Rest:
     """Return the mean template at rest, scaled to a stature; its own where none is given."""
     height = MEAN_STATURE_M if height_m is None else height_m
@@ -102,7 +107,9 @@ def mean_rest(height_m: float | None = None) -> Rest:
     for index in range(1, len(PARENTS)):
         joint[index] += joint[PARENTS[index]]
     source = "mean neutral rest joints of smpl_humanoid.xml (PHC, ProtoMotions)"
-    return Rest(joint * (height / MEAN_STATURE_M), "mean_template", height, source)
+    joint *= height / MEAN_STATURE_M
+    joint.flags.writeable = False  # all who ask for this height get the same
+    return Rest(joint, "mean_template", height, source)
 
 
 def segment_joints(*, swapped: bool = False) -> dict[str, int]:
@@ -128,7 +135,8 @@ def segment_axes(rest: Rest, zero: str) -> dict[int, FloatArray]:
     return found
 
 
-def rest_angles_deg(rest: Rest) -> dict[str, float]:
+@lru_cache(maxsize=8)
+def rest_angles_deg(rest: Rest) -> Mapping[str, float]:
     """Return the joint angles of the rest pose in anatomical axes: what ``zero=rest`` does not show."""
     axes = segment_axes(rest, "anatomical")
     turn = {name: kinematics.quaternions(axes[joint].T)[None] for name, joint in SEGMENT_JOINT.items()}
