@@ -6,13 +6,14 @@ says ``NOT ASSESSED`` with the reason. Structure is ``kinbench.schema``'s busine
 
 from __future__ import annotations
 
+from kinbench.inspection.comparison import Comparison, Pair, compare, gait_of
 from kinbench.inspection.findings import Finding, Verdict, sensors_of
 from kinbench.inspection.motion import check_axes, check_gravity, check_gyro_unit, check_quaternion, moves
 from kinbench.inspection.mounting import check_joint_axes, check_up
 from kinbench.inspection.values import check_angles, check_clock, check_sync, check_values
 from kinbench.recording import Recording
 
-__all__ = ["Finding", "Verdict", "check"]
+__all__ = ["Comparison", "Finding", "Pair", "Verdict", "check", "compare", "gait_of"]
 
 
 def check(recording: Recording) -> list[Finding]:
