@@ -28,6 +28,8 @@ class Table:
     time: FloatArray | None = None
     rate_hz: float | None = None
     in_degrees: bool | None = None
+    length_unit: str = ""
+    """That of markers (m, cm, mm), '' where the file does not say it."""
     rows: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
@@ -81,7 +83,7 @@ def read_table(path: Path, reader: Reader, wanted: Iterable[str]) -> Table:
     if reader.name == "trc":
         trc = opensim.read_trc(path)
         markers = {name: trc.values[:, index] for index, name in enumerate(trc.markers)}
-        return Table(path, _picked(path, markers, names), trc.time, trc.rate_hz)
+        return Table(path, _picked(path, markers, names), trc.time, trc.rate_hz, length_unit=trc.units)
     sto = opensim.read_sto(path)
     columns = {name: sto.values[:, index] for index, name in enumerate(sto.columns)}
     return Table(path, _picked(path, columns, names), sto.time, None, sto.in_degrees)
