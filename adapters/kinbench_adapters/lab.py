@@ -6,12 +6,15 @@ source is loaded, and one that cannot be read fails alone.
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from kinbench.contracts import DatasetCard, RawDataset, Source
 from kinbench.errors import DataError, UsageError
 from kinbench.recording import Recording
+from kinbench_adapters._lab.editor import json_schema
 from kinbench_adapters._lab.inventory import take_inventory
 from kinbench_adapters._lab.manifest import EXAMPLE, FILE_NAME, Manifest, read_manifest
 from kinbench_adapters._lab.recording import load
@@ -50,6 +53,14 @@ class LabAdapter:
         sources += [Source(key, (path,), partial(_refuse_orphan, path)) for key, path in orphans]
         return RawDataset(card, tuple(sorted(sources, key=lambda source: source.key)))
 
+    @staticmethod
+    def schema() -> dict[str, Any]:
+        """Return the manifest's grammar as a JSON Schema, for editors: keys, words and kinds of values.
+
+        ``python -m kinbench_adapters.lab`` writes it. What holds between keys only ``find`` tells.
+        """
+        return json_schema()
+
     def _locate(self, raw: Path) -> Path:
         if raw.is_file():
             return raw
@@ -72,3 +83,7 @@ def _card(manifest: Manifest) -> DatasetCard:
 
 def _refuse_orphan(path: Path) -> Recording:
     raise DataError("is a reference without imu files: no imu file has its subject, session and trial", where=path)
+
+
+if __name__ == "__main__":
+    print(json.dumps(LabAdapter.schema(), indent=2))

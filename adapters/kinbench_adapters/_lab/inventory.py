@@ -11,10 +11,12 @@ from typing import Any
 from kinbench import schema
 from kinbench.errors import DataError, UsageError, suggest
 from kinbench.recording import Key
-from kinbench_adapters._lab.grammar.files import reader_for
+from kinbench_adapters._lab.grammar.dataset import Person
+from kinbench_adapters._lab.grammar.files import Files, Reader, reader_for
 from kinbench_adapters._lab.grammar.recordings import Override
 from kinbench_adapters._lab.manifest import Manifest
 from kinbench_adapters._lab.patterns import Match, fields_of, list_files, match_files
+from kinbench_adapters._lab.people import read_people
 
 Identity = tuple[str, str, str]
 """Subject, session, trial."""
@@ -68,20 +70,30 @@ class Plan:
     root: Path
     key: Key
     imu: ImuFiles
-    reference: tuple[Path, ...]
+    parts: Mapping[str, tuple[Path, ...]]
+    """The files that fit each part of the reference: ``PARTS``."""
     override: Override
+    person: Person
+    people: tuple[Path, ...] = ()
+    """The person table, where one is declared."""
     model: Path | None = None
     """The scaled model that is to follow the reference's markers, whether or not it is there."""
 
     @property
+    def reference(self) -> tuple[Path, ...]:
+        """The files of the reference itself."""
+        return self.parts.get("reference", ())
+
+    @property
     def imu_paths(self) -> tuple[Path, ...]:
         """The imu files of the sensors that the manifest describes."""
-        return self.imu.paths(self.manifest.imu.sensors)
+        return self.imu.paths(self.manifest.sensors)
 
     @property
     def paths(self) -> tuple[Path, ...]:
         """Every file that decides what the recording is, the manifest first."""
-        return (self.file, *self.imu_paths, *self.reference, *self.models)
+        truth = (path for paths in self.parts.values() for path in paths)
+        return tuple(dict.fromkeys((self.file, *self.imu_paths, *truth, *self.models, *self.people)))
 
     @property
     def models(self) -> tuple[Path, ...]:
@@ -95,18 +107,39 @@ def take_inventory(manifest: Manifest, file: Path, root: Path) -> tuple[list[Pla
     Raises ``DataError`` where no file fits a pattern, ``UsageError`` where the patterns cannot be told apart.
     """
     listing = list_files(root)
-    imu = _imu_files(manifest, root, listing)
-    references, orphans = _references(manifest, root, listing, imu)
+    imu = _imu_files(manifest, root, listing) if manifest.imu is not None else _without_imu(manifest, root, listing)
+    parts, orphans = _reference_parts(manifest, root, listing, imu)
     overrides = _overrides(manifest, imu)
+    people, table = _people(manifest, root, {subject for subject, *_ in imu})
     plans = []
     for identity in imu:
         override = overrides[identity]
         if override.exclude is None:
-            files = references.get(identity, ())
             key = Key(manifest.dataset.id, *identity)
-            model = _model(manifest, root, identity)
-            plans.append(Plan(manifest, file, root, key, imu[identity], files, override, model))
+            person = _merged(people.get(identity[0]), manifest.people.get(identity[0]))
+            plans.append(
+                Plan(
+                    manifest, file, root, key, imu[identity], parts[identity], override, person, table,
+                    _model(manifest, root, identity),
+                )
+            )  # fmt: skip
     return plans, orphans
+
+
+def _people(manifest: Manifest, root: Path, subjects: Collection[str]) -> tuple[dict[str, Person], tuple[Path, ...]]:
+    """Return the people of the person table, by subject, and its path."""
+    if manifest.person_table is None:
+        return {}, ()
+    path = root / manifest.person_table.files
+    if not path.is_file():
+        raise UsageError(f"person_table: there is no file '{path}'")
+    return read_people(manifest.person_table, path, subjects), (path,)
+
+
+def _merged(told: Person | None, written: Person | None) -> Person:
+    """Return the person by the table, and by the manifest where that says more or something else."""
+    facts = {} if told is None else told.model_dump(exclude_unset=True)
+    return Person(**facts) if written is None else Person(**(facts | written.model_dump(exclude_unset=True)))
 
 
 def _model(manifest: Manifest, root: Path, identity: Identity) -> Path | None:
@@ -122,7 +155,7 @@ def _imu_files(manifest: Manifest, root: Path, listing: Sequence[str]) -> dict[I
     found: dict[Identity, dict[str, dict[str, Path]]] = {}
     truths = _reference_paths(manifest, root, listing)
     for pattern in _imu_patterns(manifest):
-        if manifest.imu.reader is None:
+        if manifest.imu is not None and manifest.imu.reader is None:
             reader_for(pattern, None)
         matches = [match for match in match_files(root, pattern, listing) if not _is_reference(manifest, match, truths)]
         if not matches:
@@ -141,19 +174,52 @@ def _imu_files(manifest: Manifest, root: Path, listing: Sequence[str]) -> dict[I
     return {identity: ImuFiles(files) for identity, files in found.items()}
 
 
+PARTS = ("reference", "markers", "static", "grf")
+"""What of a reference may stand in files of its own."""
+
+
+def _patterns(manifest: Manifest) -> dict[str, tuple[str, Reader | None]]:
+    """Return the file pattern and the reader of every part of the reference that has files of its own."""
+    reference = manifest.reference
+    if reference is None:
+        return {}
+    markers = reference.markers
+    files: tuple[Files | None, ...] = (
+        reference, markers, None if markers is None else markers.static, reference.grf,
+    )  # fmt: skip
+    return {
+        part: (of.files, of.reader)
+        for part, of in zip(PARTS, files, strict=True)
+        if of is not None and of.files is not None
+    }
+
+
 def _reference_paths(manifest: Manifest, root: Path, listing: Sequence[str]) -> set[Path]:
-    pattern = None if manifest.reference is None else manifest.reference.files
-    if pattern is None or pattern in _imu_patterns(manifest):
-        return set()
-    return {match.path for match in match_files(root, pattern, listing)}
+    patterns = [pattern for pattern, _ in _patterns(manifest).values() if pattern not in _imu_patterns(manifest)]
+    return {match.path for pattern in patterns for match in match_files(root, pattern, listing)}
+
+
+def _without_imu(manifest: Manifest, root: Path, listing: Sequence[str]) -> dict[Identity, ImuFiles]:
+    """Return the recordings of a lab without sensors: those of whom the first part of the reference has files."""
+    patterns = _patterns(manifest)
+    part = next(name for name in PARTS if name in patterns and name != "static")
+    pattern, _ = patterns[part]
+    static = {match.path for match in match_files(root, patterns["static"][0], listing)} if "static" in patterns else ()
+    matches = [match for match in match_files(root, pattern, listing) if match.path not in static]
+    if not matches:
+        seen = f"; there are, for example, {', '.join(listing[:3])}" if listing else "; there is no file at all"
+        raise DataError(f"no file fits the reference pattern '{pattern}'{seen}", where=root)
+    return {_identity(manifest, match): ImuFiles({}) for match in matches}
 
 
 def _is_reference(manifest: Manifest, match: Match, truths: Container[Path]) -> bool:
     """Whether a file that fits an imu pattern is a reference whose name merely looks like a sensor's."""
-    return match.path in truths and match.fields.get("sensor") not in manifest.imu.sensors
+    return match.path in truths and match.fields.get("sensor") not in manifest.sensors
 
 
 def _imu_patterns(manifest: Manifest) -> tuple[str, ...]:
+    if manifest.imu is None:
+        return ()
     own = [signal.files for signal in manifest.imu.signals.values()]
     patterns = [manifest.imu.files if name is None else name for name in own] or [manifest.imu.files]
     return tuple(dict.fromkeys(pattern for pattern in patterns if pattern is not None))
@@ -175,28 +241,31 @@ def _identity(manifest: Manifest, match: Match) -> Identity:
     return str(values["subject"]), str(values["session"]), str(values["trial"])
 
 
-def _references(
+def _reference_parts(
     manifest: Manifest, root: Path, listing: Sequence[str], imu: Mapping[Identity, ImuFiles]
-) -> tuple[dict[Identity, tuple[Path, ...]], list[tuple[Key, Path]]]:
-    """Return the reference files of every recording, and those that belong to none."""
-    reference = manifest.reference
-    if reference is None or reference.files is None:
-        return {}, []
-    if reference.reader is None:
-        reader_for(reference.files, None)
-    matches = match_files(root, reference.files, listing)
-    named = fields_of(reference.files)
-    found: dict[Identity, tuple[Path, ...]] = {}
-    for identity in imu:
-        own = dict(zip(_KEY_FIELDS, identity, strict=True))
-        found[identity] = tuple(m.path for m in matches if all(m.fields[name] == own[name] for name in named))
-    used = {path for paths in found.values() for path in paths}
-    orphans = [
-        (Key(manifest.dataset.id, *_identity(manifest, match)), match.path)
-        for match in matches
-        if match.path not in used
-    ]
-    return found, orphans
+) -> tuple[dict[Identity, dict[str, tuple[Path, ...]]], list[tuple[Key, Path]]]:
+    """Return every recording's reference files by part, and those of the reference itself that belong to none."""
+    parts: dict[Identity, dict[str, tuple[Path, ...]]] = {identity: {} for identity in imu}
+    orphans: list[tuple[Key, Path]] = []
+    patterns = _patterns(manifest)
+    for part in sorted(patterns, key=("static", *PARTS).index):  # a standing trial may bear a moving one's name
+        pattern, reader = patterns[part]
+        if reader is None:
+            reader_for(pattern, None)
+        elsewhere = {path for other in parts.values() for path in other.get("static", ())}
+        matches = [match for match in match_files(root, pattern, listing) if match.path not in elsewhere]
+        named = fields_of(pattern)
+        for identity, files in parts.items():
+            own = dict(zip(_KEY_FIELDS, identity, strict=True))
+            files[part] = tuple(m.path for m in matches if all(m.fields[name] == own[name] for name in named))
+        if part == "reference":
+            used = {path for files in parts.values() for path in files[part]}
+            orphans += [
+                (Key(manifest.dataset.id, *_identity(manifest, match)), match.path)
+                for match in matches
+                if match.path not in used
+            ]
+    return parts, orphans
 
 
 def _overrides(manifest: Manifest, imu: Iterable[Identity]) -> dict[Identity, Override]:

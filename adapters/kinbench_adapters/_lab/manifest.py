@@ -14,11 +14,14 @@ from typing import Literal
 from pydantic import Field, ValidationError, model_validator
 
 from kinbench.errors import UsageError, suggest
-from kinbench_adapters._lab.grammar.dataset import DatasetFacts, Person
+from kinbench.kinematics import PLUG_IN_GAIT
+from kinbench_adapters._lab.grammar.dataset import DatasetFacts, Person, PersonTable
 from kinbench_adapters._lab.grammar.imu import Imu
 from kinbench_adapters._lab.grammar.recordings import Override, SyncFacts
 from kinbench_adapters._lab.grammar.reference import Reference
+from kinbench_adapters._lab.grammar.sensors import Sensor
 from kinbench_adapters._lab.grammar.values import Activity, Facts, Identifier
+from kinbench_adapters._lab.grammar.virtual import Virtual
 from kinbench_adapters._lab.mistakes import mistakes
 from kinbench_adapters._lab.text import ManifestText, load_text
 
@@ -60,34 +63,77 @@ class Manifest(Facts):
     fields: dict[Literal["subject", "session", "trial"], Identifier] = Field(default_factory=dict)
     activity: Activity = "unknown"
     people: dict[str, Person] = Field(default_factory=dict)
-    imu: Imu
+    person_table: PersonTable | None = None
+    imu: Imu | None = None
     reference: Reference | None = None
+    virtual: Virtual | None = None
     sync: SyncFacts | None = None
     recordings: dict[str, Override] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Manifest:
-        problems = [*_reference_problems(self), *_override_problems(self), *_mask_problems(self)]
+        problems = [
+            *_stream_problems(self),
+            *_virtual_problems(self),
+            *_reference_problems(self),
+            *_override_problems(self),
+            *_mask_problems(self),
+        ]
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    @property
+    def sensors(self) -> dict[str, Sensor]:
+        """The measured sensors, by name; none where there are only virtual ones."""
+        return {} if self.imu is None else self.imu.sensors
+
+
+def _stream_problems(manifest: Manifest) -> Iterator[str]:
+    if manifest.imu is None and manifest.reference is None:
+        yield "'imu' is missing (the sensors), or a 'reference' for a lab that has none"
+    if manifest.imu is None and manifest.reference is not None and not manifest.reference.in_files:
+        yield "reference: 'files' is missing: there is no imu in whose files it could stand"
+    if manifest.imu is None and manifest.sync is not None:
+        yield "'sync' needs an imu: virtual sensors are on the reference's clock"
+
+
+def _virtual_problems(manifest: Manifest) -> Iterator[str]:
+    virtual, reference = manifest.virtual, manifest.reference
+    if virtual is None:
+        return
+    if manifest.imu is not None:
+        yield "'virtual' sensors are for a lab without real ones; leave out 'imu' or 'virtual'"
+    markers = None if reference is None else reference.markers
+    if reference is None or (markers is None and not reference.segments):
+        yield "'virtual' sensors ride on segments: the reference needs 'markers' or 'segments'"
+        return
+    if markers is None:
+        yield from (f"virtual.sensors.{name}: 'at' needs markers" for name, s in virtual.sensors.items() if s.at)
+    told = PLUG_IN_GAIT if markers is not None and markers.set == "plug_in_gait" else None
+    segments = told or (reference.segments if markers is None else markers.segments)
+    for name, sensor in virtual.sensors.items():
+        if sensor.segment not in segments:
+            hint = suggest(sensor.segment, tuple(segments))
+            yield f"virtual.sensors.{name}: the reference has no segment '{sensor.segment}'.{hint}"
 
 
 def _reference_problems(manifest: Manifest) -> Iterator[str]:
     reference = manifest.reference
     if reference is None:
         return
-    if reference.files is not None and manifest.sync is None:
+    if reference.in_files and manifest.imu is not None and manifest.sync is None:
         yield "'sync' is missing: say how the clocks of imu and reference stand to each other"
-    if reference.files is None and "{sensor}" in (manifest.imu.files or "{sensor}"):
+    beside = reference.files is None and (reference.angles or reference.segments or reference.markers)
+    if manifest.imu is not None and beside and "{sensor}" in (manifest.imu.files or "{sensor}"):
         yield "reference: 'files' is missing: the imu has one file per sensor, so the reference stands elsewhere"
 
 
 def _override_problems(manifest: Manifest) -> Iterator[str]:
     for pattern, override in manifest.recordings.items():
         for sensor in override.sensors:
-            if sensor not in manifest.imu.sensors:
-                hint = suggest(sensor, tuple(manifest.imu.sensors))
+            if sensor not in manifest.sensors:
+                hint = suggest(sensor, tuple(manifest.sensors))
                 yield f"recordings '{pattern}': there is no sensor '{sensor}'.{hint}"
         if manifest.reference is None and (override.masks or override.sync is not None):
             yield f"recordings '{pattern}': masks and sync need a reference"

@@ -1,4 +1,4 @@
-"""The two streams of one recording, as a manifest declares them: raw numbers on seconds, nothing converted."""
+"""The imu stream of one recording, as a manifest declares it: raw numbers on seconds, nothing converted."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from kinbench.errors import DataError
-from kinbench.recording import Placement, angle_dataset, imu_dataset, segment_dataset
+from kinbench.recording import Placement, VirtualImu, imu_dataset
 from kinbench_adapters._formats.clock import Counted, join
-from kinbench_adapters._formats.opensim import read_trc
 from kinbench_adapters._formats.stamps import grid_of
 from kinbench_adapters._lab.clocks import (
     APART,
@@ -36,11 +35,9 @@ from kinbench_adapters._lab.grammar.imu import (
     Signal,
     width_of,
 )
-from kinbench_adapters._lab.grammar.reference import OpensimIk, Reference
 from kinbench_adapters._lab.inventory import ImuFiles
 from kinbench_adapters._lab.tables import Table, read_table
 from kinbench_adapters._lab.vendors import read_worn
-from kinbench_adapters._opensim_ik import solve
 
 FloatArray = NDArray[np.float64]
 
@@ -48,9 +45,6 @@ BoolArray = NDArray[np.bool_]
 Signals = dict[str, tuple[FloatArray, dict[str, Any]]]
 
 _NEVER_WRAPS = 2**62
-_DOUBTFUL_MARKER_ERROR_M = 0.02
-"""RMS over all markers that good inverse kinematics stays below (OpenSim user's guide, "How Inverse Kinematics Works":
-less than 2 cm RMS)."""
 _MISSING_WHY = {
     "acc": "the manifest and the files give no acceleration",
     "gyr": "the manifest and the files give no angular rate",
@@ -69,21 +63,23 @@ class Stream:
     """What was computed to get it, for the history."""
     doubts: tuple[str, ...] = ()
     """Flags for ``attrs['quality']``."""
+    virtual: VirtualImu | None = None
+    """The virtual sensors that are to ride on it."""
 
 
 # --- imu -------------------------------------------------------------------------------------------------------------
 
 
-def imu_stream(imu: Imu, files: ImuFiles, placements: list[Placement], *, beside: Reference | None = None) -> Stream:
+def imu_stream(imu: Imu, files: ImuFiles, placements: list[Placement], *, beside: Sequence[str] = ()) -> Stream:
     """Return the imu stream in declared units; raises ``DataError`` where a file cannot be read or believed.
 
-    ``beside`` is a reference that stands in the imu's own file; its columns are read in the same pass.
+    ``beside`` are the columns of a reference that stands in the imu's own file; they are read in the same pass.
     """
     if imu.vendor is not None:
         return _vendor_stream(imu, files, placements)
     if imu.counter is not None:
         return _counted_stream(imu, files, placements)
-    return _row_stream(imu, files, placements, () if beside is None else _reference_columns(beside))
+    return _row_stream(imu, files, placements, beside)
 
 
 def _vendor_stream(imu: Imu, files: ImuFiles, placements: list[Placement]) -> Stream:
@@ -200,66 +196,3 @@ def _assembled(clock: Clock, placements: list[Placement], signals: Signals, vali
         valid = None if present.all() else present
     data = imu_dataset(clock.time, placements, signals, valid=valid)
     return Stream(data, clock, {name: why for name, why in _MISSING_WHY.items() if name not in signals})
-
-
-# --- the reference ---------------------------------------------------------------------------------------------------
-
-
-def reference_stream(reference: Reference, path: Path, pattern: str, model: Path | None = None) -> Stream:
-    """Return the reference of a file of its own, in declared units and axes; markers are followed by the model."""
-    if reference.opensim_ik is not None and model is not None:
-        return _marker_ik_stream(reference, reference.opensim_ik, path, model)
-    wanted = _reference_columns(reference)
-    if reference.time is not None:
-        wanted.append(reference.time.column)
-    table = read_table(path, reader_for(pattern, reference.reader), wanted)
-    if table.in_degrees is not None and reference.unit is not None and table.in_degrees != (reference.unit == "deg"):
-        told = "degrees" if table.in_degrees else "radians"
-        raise DataError(f"says its angles are in {told}, the manifest says '{reference.unit}'", where=path)
-    clock = common_clock({path: table}, reference.time, reference.rate_hz, reference.start_s)
-    return _reference_data(reference, table, clock)
-
-
-def _marker_ik_stream(reference: Reference, asked: OpensimIk, path: Path, model: Path) -> Stream:
-    """Return the coordinates of the OpenSim model that follows the markers, masked where too few were seen."""
-    markers = read_trc(path)
-    names = list(dict.fromkeys(angle.column for angle in reference.angles.values()))
-    found = solve(model, markers, names, weights=asked.weights, where=path)
-    columns = {name: found.values[:, index] for index, name in enumerate(names)}
-    table = Table(path, columns, markers.time, markers.rate_hz, in_degrees=True)
-    clock = common_clock({path: table}, None, reference.rate_hz, reference.start_s)
-    stream = _reference_data(reference, table, clock)
-    step = {"step": "opensim_ik", "model": model.name, **found.plain()}
-    doubtful = found.error_rms_m > _DOUBTFUL_MARKER_ERROR_M
-    return replace(stream, steps=(step,), doubts=("reference:marker_error",) if doubtful else ())
-
-
-def reference_beside_imu(reference: Reference, imu: Imu, files: ImuFiles, stream: Stream) -> Stream:
-    """Return the reference that stands in the imu's own file, on the imu's clock."""
-    pattern = imu.files or ""
-    path = files.of(pattern, imu.sensors)[next(iter(imu.sensors))]
-    table = stream.tables.get(path)
-    if table is None:
-        table = read_table(path, reader_for(pattern, imu.reader), _reference_columns(reference))
-    if table.rows != len(stream.clock.time):
-        raise DataError(f"holds {table.rows} rows of the reference, {len(stream.clock.time)} of the imu", where=path)
-    return _reference_data(reference, table, stream.clock)
-
-
-def _reference_columns(reference: Reference) -> list[str]:
-    return [angle.column for angle in reference.angles.values()] + [
-        name for segment in reference.segments.values() for name in segment.columns
-    ]
-
-
-def _reference_data(reference: Reference, table: Table, clock: Clock) -> Stream:
-    if reference.segments:
-        quaternions = np.stack([table.block(s.columns, 4) for s in reference.segments.values()], axis=1)
-        data = segment_dataset(clock.time, tuple(reference.segments), quaternions, tier=reference.tier)
-        return Stream(data, clock)
-    angles = np.column_stack([table.single(angle.column) for angle in reference.angles.values()])
-    data = angle_dataset(
-        clock.time, tuple(reference.angles), angles, units=reference.unit or "deg",
-        convention=reference.convention or "", tier=reference.tier,
-    )  # fmt: skip
-    return Stream(data, clock)

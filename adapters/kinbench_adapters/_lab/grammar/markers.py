@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, field_validator, model_validator
 
-from kinbench import schema
 from kinbench.errors import suggest
 from kinbench.kinematics import PLUG_IN_GAIT
 from kinbench_adapters._lab.grammar.files import Files, check_file_pattern
@@ -78,7 +77,7 @@ class MarkerSegment(Facts):
     @classmethod
     def _two(cls, value: dict[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
         if len(value) != 2:
-            raise ValueError("expected two of x (anterior), y (proximal), z (right), each [from, to]; the third follows")
+            raise ValueError("expected two of x (anterior), y (proximal), z (right), each [from, to]")
         return value
 
     @property
@@ -185,6 +184,3 @@ def _point_problems(markers: Markers) -> Iterator[str]:
         for name in dict.fromkeys(used):
             if name in HIPS and name not in markers.points:
                 yield f"'{name}' needs 'hips: {{asis: [right, left], psis: [right, left]}}', or a point of that name"
-
-
-ORIGIN_OF = {"pelvis": "middle of the hips"} | dict.fromkeys(schema.SEGMENTS, "proximal joint")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, FiniteFloat, PositiveFloat, model_validator
 
 from kinbench_adapters._lab.grammar.reference import MaskedSpan
 from kinbench_adapters._lab.grammar.sensors import Rotation
-from kinbench_adapters._lab.grammar.values import Activity, Columns, Facts
+from kinbench_adapters._lab.grammar.values import Activity, Columns, Facts, one_of
+
+WAYS = ("rate", "hops", "orientation")
+"""What may be compared to find how the clocks stand; ``kinbench.alignment.WAYS`` says what each needs."""
 
 
 class SyncFacts(Facts):
@@ -17,6 +20,7 @@ class SyncFacts(Facts):
     method: Literal["hardware", "same_clock", "declared", "estimated"]
     offset_s: FiniteFloat | None = None
     search_s: PositiveFloat = 2.0
+    by: Annotated[str, one_of(WAYS)] = "rate"
 
     @model_validator(mode="after")
     def _offset(self) -> SyncFacts:

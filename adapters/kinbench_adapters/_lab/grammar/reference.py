@@ -1,8 +1,8 @@
-"""The reference: joint angles, the orientations of segments, or markers that OpenSim makes joint angles of."""
+"""The reference: joint angles, orientations of segments, markers that either is made of, and force plates."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,8 +17,10 @@ from pydantic import (
 )
 
 from kinbench import schema
-from kinbench_adapters._lab.grammar.directions import matrix_from_axes
+from kinbench_adapters._lab.grammar.directions import Axes
 from kinbench_adapters._lab.grammar.files import SUFFIXES, Files, check_file_pattern, clock_problems
+from kinbench_adapters._lab.grammar.markers import Markers, World
+from kinbench_adapters._lab.grammar.plates import GroundReaction
 from kinbench_adapters._lab.grammar.values import (
     Columns,
     DofName,
@@ -50,28 +52,14 @@ class SegmentOrientation(Facts):
     """One segment's quaternion and how its axes lie in the body."""
 
     columns: Annotated[Columns, AfterValidator(_four)]
-    axes: Mapping[str, str]
-
-    @field_validator("axes")
-    @classmethod
-    def _axes(cls, value: Mapping[str, str]) -> Mapping[str, str]:
-        matrix_from_axes(value)
-        return value
+    axes: Axes
 
 
-class ReferenceQuaternion(Facts):
+class ReferenceQuaternion(World):
     """How the reference's quaternions are written, and the world they live in."""
 
     order: Literal["wxyz", "xyzw"]
     maps: Literal["segment_to_world", "world_to_segment"]
-    up: Literal["x", "y", "z", "-x", "-y", "-z"]
-    forward: Literal["x", "y", "z", "-x", "-y", "-z"] | None = None
-
-    @model_validator(mode="after")
-    def _different(self) -> ReferenceQuaternion:
-        if self.forward is not None and self.forward[-1] == self.up[-1]:
-            raise ValueError(f"up '{self.up}' and forward '{self.forward}' lie along one axis")
-        return self
 
 
 _OF_MARKER_IK = {"tier": "optical_marker_ik", "convention": "opensim_coordinate", "unit": "deg"}
@@ -107,13 +95,14 @@ class MaskedSpan(Facts):
 
 
 class Reference(Files):
-    """The measured truth: joint angles, or segment orientations from which they follow.
+    """The measured truth: joint angles, segment orientations from which they follow, markers of which these are made.
 
-    Without ``files`` it stands in the imu's own files, on the imu's clock.
+    Without ``files`` it stands in the imu's own files, on the imu's clock. Ground reactions may go with it, or be all
+    there is.
     """
 
-    tier: Annotated[str, one_of(schema.TIERS)] = Field(
-        description=f"how it was measured: {', '.join(schema.TIERS)}"
+    tier: Annotated[str, one_of(schema.TIERS)] | None = Field(
+        default=None, description=f"how it was measured: {', '.join(schema.TIERS)}"
     )
     convention: Annotated[str, one_of(schema.CONVENTIONS)] | None = None
     unit: Literal["deg", "rad"] | None = None
@@ -121,8 +110,21 @@ class Reference(Files):
     opensim_ik: Annotated[OpensimIk | None, short_for("model")] = None
     quat: ReferenceQuaternion | None = None
     segments: dict[SegmentName, SegmentOrientation] = Field(default_factory=dict)
+    world: World | None = None
+    markers: Markers | None = None
+    grf: GroundReaction | None = None
     optional: bool = False
     masks: tuple[MaskedSpan, ...] = ()
+
+    @property
+    def in_files(self) -> bool:
+        """Whether any of it stands in files of its own."""
+        return any(part is not None and part.files is not None for part in (self, self.markers, self.grf))
+
+    @property
+    def directions(self) -> World | None:
+        """Which way the reference's world points, where that is told."""
+        return self.quat if self.quat is not None else self.world
 
     @model_validator(mode="before")
     @classmethod
@@ -131,22 +133,53 @@ class Reference(Files):
         return {**_OF_MARKER_IK, **value} if isinstance(value, dict) and "opensim_ik" in value else value
 
     @model_validator(mode="after")
-    def _either(self) -> Reference:
-        if bool(self.angles) == bool(self.segments):
-            raise ValueError("expected either 'angles' or 'segments'")
-        if self.angles and (self.convention is None or self.unit is None):
-            raise ValueError(f"'angles' need 'unit' (deg or rad) and 'convention' ({', '.join(schema.CONVENTIONS)})")
-        if self.segments and self.quat is None:
-            raise ValueError("'segments' need 'quat' (order, maps, up and, if known, forward)")
-        problems = [*clock_problems(self, self.files), *_marker_ik_problems(self)]
-        if self.files is not None and "{sensor}" in self.files:
-            problems.append("'files' cannot hold {sensor}: a reference belongs to the whole recording")
-        own = (self.reader, self.rate_hz, self.time, self.start_s)
-        if self.files is None and (self.optional or any(value is not None for value in own)):
-            problems.append("without 'files' the reference stands in the imu's files, on the imu's clock")
+    def _complete(self) -> Reference:
+        problems = [
+            *_content_problems(self),
+            *_world_problems(self),
+            *clock_problems(self, self.files),
+            *_marker_ik_problems(self),
+            *_file_problems(self),
+        ]
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+
+def _content_problems(reference: Reference) -> Iterator[str]:
+    kinematic = bool(reference.angles or reference.segments or reference.markers)
+    if not kinematic and reference.grf is None:
+        yield "expected either 'angles' or 'segments', or 'markers' or 'grf'"
+    if reference.angles and reference.segments:
+        yield "expected either 'angles' or 'segments'"
+    if reference.segments and reference.markers:
+        yield "expected either 'segments' (orientations in the file) or 'markers' (from which they are made)"
+    if kinematic and reference.tier is None:
+        yield f"'tier' is missing (how it was measured: {', '.join(schema.TIERS)})"
+    if reference.angles and (reference.convention is None or reference.unit is None):
+        yield f"'angles' need 'unit' (deg or rad) and 'convention' ({', '.join(schema.CONVENTIONS)})"
+    if reference.segments and reference.quat is None:
+        yield "'segments' need 'quat' (order, maps, up and, if known, forward)"
+
+
+def _world_problems(reference: Reference) -> Iterator[str]:
+    if reference.world is not None and reference.quat is not None:
+        yield "'world' and 'quat' both say where up is; leave out 'world'"
+    if reference.directions is None and (reference.markers is not None or reference.grf is not None):
+        yield "'markers' and 'grf' need 'world' (up and, if people go one way, forward)"
+
+
+def _file_problems(reference: Reference) -> Iterator[str]:
+    if reference.files is not None and "{sensor}" in reference.files:
+        yield "'files' cannot hold {sensor}: a reference belongs to the whole recording"
+    markers = reference.markers
+    own = (reference.reader, reference.rate_hz, reference.time, reference.start_s)
+    if reference.files is None and (reference.optional or any(value is not None for value in own)):
+        yield "without 'files' the reference stands in the imu's files, on the imu's clock"
+    if reference.angles and markers is not None and markers.files is None:
+        yield "where 'angles' are measured too, 'markers' need 'files' of their own"
+    if markers is not None and not reference.angles and markers.files is not None:
+        yield "markers: write 'files' under reference, since nothing else stands there"
 
 
 def _marker_ik_problems(reference: Reference) -> Iterator[str]:

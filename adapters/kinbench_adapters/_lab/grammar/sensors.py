@@ -36,7 +36,8 @@ class Calibrate(Facts):
 
 def _auto_or_spans(value: object) -> object:
     if isinstance(value, str) and value != AUTO:
-        raise ValueError(f"expected 'auto', or keys still_s, moving_s, axis and toward, got '{value}'.{suggest(value, [AUTO])}")
+        hint = suggest(value, [AUTO])
+        raise ValueError(f"expected 'auto', or keys still_s, moving_s, axis and toward, got '{value}'.{hint}")
     return value
 
 

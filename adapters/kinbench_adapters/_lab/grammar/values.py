@@ -51,7 +51,7 @@ class _OneOf:
 
 
 def one_of(words: Sequence[str]) -> Any:
-    """Let a key take these words only, and suggest the likely one: ``Annotated[str, one_of(words)]``."""
+    """Let a key take these words only, and suggest the likely one: to stand behind ``str`` in an ``Annotated``."""
     return _OneOf(tuple(words))
 
 
@@ -141,8 +141,6 @@ SegmentName = Annotated[
     AfterValidator(_known_segment),
     WithJsonSchema({"type": "string", "enum": [*schema.SEGMENTS, *schema.SEGMENT_ALIASES]}),
 ]
-DofName = Annotated[
-    str, AfterValidator(_known_dof), WithJsonSchema({"type": "string", "enum": list(schema.DOFS)})
-]
+DofName = Annotated[str, AfterValidator(_known_dof), WithJsonSchema({"type": "string", "enum": list(schema.DOFS)})]
 SpanS = tuple[FiniteFloat, FiniteFloat]
 SignedAxis = Literal["x", "y", "z", "-x", "-y", "-z"]
