@@ -6,14 +6,45 @@ says ``NOT ASSESSED`` with the reason. Structure is ``kinbench.schema``'s busine
 
 from __future__ import annotations
 
-from kinbench.inspection.comparison import Comparison, Pair, compare, gait_of
+from kinbench.inspection._estimates import (
+    Estimate,
+    estimate_acceleration,
+    estimate_angle_unit,
+    estimate_angular_rate,
+    estimate_clock,
+    estimate_frame,
+    estimate_gravity_axis,
+    estimate_knee_sign,
+    estimate_quaternion,
+    estimate_rate,
+)
+from kinbench.inspection.comparison import Comparison, Gait, Pair, compare, gait_of
 from kinbench.inspection.findings import Finding, Verdict, sensors_of
 from kinbench.inspection.motion import check_axes, check_gravity, check_gyro_unit, check_quaternion, moves
 from kinbench.inspection.mounting import check_joint_axes, check_up
 from kinbench.inspection.values import check_angles, check_clock, check_sync, check_values
 from kinbench.recording import Recording
 
-__all__ = ["Comparison", "Finding", "Pair", "Verdict", "check", "compare", "gait_of"]
+__all__ = [
+    "Comparison",
+    "Estimate",
+    "Finding",
+    "Gait",
+    "Pair",
+    "Verdict",
+    "check",
+    "compare",
+    "estimate_acceleration",
+    "estimate_angle_unit",
+    "estimate_angular_rate",
+    "estimate_clock",
+    "estimate_frame",
+    "estimate_gravity_axis",
+    "estimate_knee_sign",
+    "estimate_quaternion",
+    "estimate_rate",
+    "gait_of",
+]
 
 
 def check(recording: Recording) -> list[Finding]:
