@@ -1,4 +1,4 @@
-"""Read the markers of a C3D file, through the library ezc3d (the extra ``c3d``).
+"""Read the markers and analog channels of a C3D file, through the library ezc3d (the extra ``c3d``).
 
 The format is that of https://www.c3d.org; a point whose residual is -1 was not seen. Some programs write (0, 0, 0)
 instead, a place where no marker of a person can be. Either is NaN here. It is read in a child process under a time
@@ -40,8 +40,22 @@ class C3dMarkers:
     paths: Mapping[str, FloatArray]
 
 
+@dataclass(frozen=True)
+class C3dAnalog:
+    """The analog channels of one file: ``channels[name]`` (n,) and their ``units``, '' where not told."""
+
+    rate_hz: float
+    channels: Mapping[str, FloatArray]
+    units: Mapping[str, str]
+
+
 def read_markers(path: Path) -> C3dMarkers:
     """Read one C3D file; raises ``DataError`` for one that is none, is cut or damaged, or names a marker twice."""
+    return read_c3d(path)[0]
+
+
+def read_c3d(path: Path) -> tuple[C3dMarkers, C3dAnalog]:
+    """Read markers and analog channels; raises as ``read_markers``. Of channels of one name the later have ``#2``."""
     _require_whole(path)
     optional("ezc3d", extra="c3d", reads="a C3D file")
     with tempfile.TemporaryDirectory(prefix="kinbench-c3d-") as folder:
@@ -49,6 +63,7 @@ def read_markers(path: Path) -> C3dMarkers:
         _run_child(path, target)
         with np.load(target, allow_pickle=False) as told:
             facts, points = json.loads(str(told["facts"])), np.asarray(told["points"], dtype=np.float64)
+            analogs = np.asarray(told["analogs"], dtype=np.float64)
     names = [str(name).strip() for name in facts["labels"]]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -59,7 +74,24 @@ def read_markers(path: Path) -> C3dMarkers:
     places[(places == 0).all(axis=-1)] = np.nan
     units = "".join(str(unit) for unit in facts["units"]).strip()
     rate_hz = float(facts["rate"][0]) if facts["rate"] else np.nan
-    return C3dMarkers(rate_hz, units, dict(zip(names, places, strict=True)))
+    return C3dMarkers(rate_hz, units, dict(zip(names, places, strict=True))), _analog(facts, analogs)
+
+
+def _analog(facts: Mapping[str, list[Any]], values: FloatArray) -> C3dAnalog:
+    """Return the channels of ``values`` (1, channel, n); those without a label go by their place."""
+    rows = values.reshape(values.shape[-2], -1) if values.ndim == 3 and values.size else values[:0, 0]
+    labels = [str(label).strip() for label in facts["analog_labels"]]
+    units = [str(unit).strip() for unit in facts["analog_units"]]
+    channels: dict[str, FloatArray] = {}
+    told = {}
+    for place, row in enumerate(rows):
+        label = (labels[place] if place < len(labels) else "") or f"channel {place}"
+        name, again = label, 2
+        while name in channels:
+            name, again = f"{label}#{again}", again + 1
+        channels[name] = row
+        told[name] = units[place] if place < len(units) else ""
+    return C3dAnalog(float(facts["analog_rate"][0]) if facts["analog_rate"] else np.nan, channels, told)
 
 
 def _run_child(path: Path, target: Path) -> None:
@@ -88,7 +120,20 @@ def _child(source: str, target: str) -> None:
     file = optional("ezc3d", extra="c3d", reads="a C3D file").c3d(source)
     point = file["parameters"]["POINT"]
     facts = {name.lower(): _value(point, name) for name in ("LABELS", "UNITS", "RATE")}
-    np.savez(target, points=file["data"]["points"], facts=json.dumps(facts))
+    facts["labels"] = _continued(point, "LABELS")
+    analog = file["parameters"].get("ANALOG", {})
+    facts |= {f"analog_{name.lower()}": _continued(analog, name) for name in ("LABELS", "UNITS")}
+    facts["analog_rate"] = _value(analog, "RATE")
+    np.savez(target, points=file["data"]["points"], analogs=file["data"]["analogs"], facts=json.dumps(facts))
+
+
+def _continued(group: Mapping[str, Any], name: str) -> list[Any]:
+    """Return a parameter's values with those of its continuations (``LABELS2`` holds what comes after 255)."""
+    found, again = _value(group, name), 2
+    while f"{name}{again}" in group:
+        found += _value(group, f"{name}{again}")
+        again += 1
+    return found
 
 
 def _value(group: Mapping[str, Any], name: str) -> list[Any]:

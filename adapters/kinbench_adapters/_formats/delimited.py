@@ -77,23 +77,38 @@ def read_delimited(path: Path, wanted: Iterable[str], dialect: Dialect | None = 
     naming line and column for everything that is not as declared.
     """
     dialect = dialect or Dialect()
-    lines = read_text(path, dialect.encoding).split("\n")
-    while lines and not lines[-1].strip():
-        lines.pop()
+    lines = lines_of(read_text(path, dialect.encoding))
     start = _header_line(path, lines, dialect)
-    names = _split(lines[start], dialect) if dialect.header else []
+    names = split_cells(lines[start], dialect) if dialect.header else []
     first = start + (1 if dialect.header else 0) + dialect.rows_after_header
     if first >= len(lines):
         raise DataError(f"has a header (line {start + 1}) but no data below it", where=path)
-    body = lines[first:]
-    width = len(names) if dialect.header else len(_split(body[0], dialect))
-    separator = dialect.delimiter
+    width = len(names) if dialect.header else len(split_cells(lines[first], dialect))
+    return read_rows(path, lines, first, width, _places(path, wanted, names, width), dialect)
+
+
+def lines_of(text: str) -> list[str]:
+    """Return the lines of a text without the blank ones at its end."""
+    lines = text.split("\n")
+    while lines and not lines[-1].strip():
+        lines.pop()
+    return lines
+
+
+def read_rows(
+    path: Path, lines: Sequence[str], first: int, width: int, places: Mapping[str, int], dialect: Dialect
+) -> dict[str, FloatArray]:
+    """Return columns by name of the rows from line ``first`` (an index from 0) to the end, each (n,).
+
+    Rows have ``width`` cells, of which those of ``places`` are read. Raises ``DataError`` naming the line of every row
+    of another length and, where all are of that length, line and column of cells that are no numbers.
+    """
+    body, separator = lines[first:], dialect.delimiter
     if any('"' in line for line in body):
         body, separator = _unquote(path, body, dialect, first), _UNIT_SEPARATOR
     elif separator == " ":
         body, separator = [_UNIT_SEPARATOR.join(line.split()) for line in body], _UNIT_SEPARATOR
     _refuse_ragged(path, body, separator, width, first)
-    places = _places(path, wanted, names, width)
     return _numbers(path, body, separator, places, dialect, first)
 
 
@@ -113,7 +128,8 @@ def _header_line(path: Path, lines: Sequence[str], dialect: Dialect) -> int:
     return start
 
 
-def _split(line: str, dialect: Dialect) -> list[str]:
+def split_cells(line: str, dialect: Dialect) -> list[str]:
+    """Return the cells of one line, without the blanks around them."""
     if dialect.delimiter == " ":
         return line.split()
     return [cell.strip() for cell in next(csv.reader([line], delimiter=dialect.delimiter), [])]
@@ -177,7 +193,7 @@ def _numbers(
         )  # fmt: skip
     except ValueError:
         raise DataError(_not_numbers(body, separator, places, dialect, first), where=path) from None
-    columns = {name: frame[place].to_numpy(dtype=np.float64) for name, place in places.items()}
+    columns = {name: frame[place].to_numpy(dtype=np.float64, copy=True) for name, place in places.items()}
     endless = [
         f"line {first + 1 + int(np.flatnonzero(np.isinf(values))[0])}, column '{name}': infinity is no measurement"
         for name, values in columns.items()

@@ -13,7 +13,7 @@ import csv
 import os
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,8 +125,11 @@ def read_mt(path: Path) -> MtFile:
     )  # fmt: skip
 
 
-def read_vendor(path: Path) -> VendorFile:
-    """Read one MT Manager text file as any vendor's: one sensor, counted by its master; raises as ``read_mt``."""
+def read_vendor(path: Path, wanted: Iterable[str] = ()) -> VendorFile:
+    """Read one MT Manager text file as any vendor's: one sensor, counted by its master; raises as ``read_mt``.
+
+    Its columns are the vectors that are no signal (``free_acc``), whatever is ``wanted``.
+    """
     file = read_mt(path)
     facts = {
         "acc": acceleration(), "gyr": in_sensor("rad s-1"), "mag": in_sensor("1"), "quat": orientation(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinbench.errors import DataError, suggest
-from kinbench_adapters._formats import arrays, delimited, line_pattern, opensim
+from kinbench_adapters._formats import arrays, c3d, delimited, hdf5, line_pattern, motive, nexus, opensim, v3d_text
+from kinbench_adapters._formats.markers import length_unit
+from kinbench_adapters._formats.vendor_text import picked
+from kinbench_adapters._formats.vendors import VENDORS, read_vendor
 from kinbench_adapters._lab.grammar.files import Reader
 
 FloatArray = NDArray[np.float64]
@@ -69,24 +72,96 @@ class Table:
 def read_table(path: Path, reader: Reader, wanted: Iterable[str]) -> Table:
     """Return the wanted columns of one file; raises ``DataError`` with every problem of it."""
     names = tuple(dict.fromkeys(wanted))
-    if reader.name == "delimited":
-        return Table(path, delimited.read_delimited(path, names, _dialect(path, reader)))
-    if reader.name == "line_pattern":
-        found = line_pattern.read_lines(
-            path, reader.pattern or "", skip_lines=reader.skip_lines, encoding=reader.encoding
-        )
-        return Table(path, _picked(path, found, names))
-    if reader.name == "npy":
-        return Table(path, _positional(path, arrays.read_npy(path), names))
-    if reader.name == "mat":
-        return Table(path, _picked(path, arrays.read_mat(path), names))
-    if reader.name == "trc":
-        trc = opensim.read_trc(path)
-        markers = {name: trc.values[:, index] for index, name in enumerate(trc.markers)}
-        return Table(path, _picked(path, markers, names), trc.time, trc.rate_hz, length_unit=trc.units)
+    if reader.name in VENDORS:
+        return _vendor(path, reader, names)
+    return _READ[reader.name](path, reader, names)
+
+
+def _delimited(path: Path, reader: Reader, names: tuple[str, ...]) -> Table:
+    return Table(path, delimited.read_delimited(path, names, _dialect(path, reader)))
+
+
+def _line_pattern(path: Path, reader: Reader, names: tuple[str, ...]) -> Table:
+    found = line_pattern.read_lines(path, reader.pattern or "", skip_lines=reader.skip_lines, encoding=reader.encoding)
+    return Table(path, _picked(path, found, names))
+
+
+def _npy(path: Path, _: Reader, names: tuple[str, ...]) -> Table:
+    return Table(path, _positional(path, arrays.read_npy(path), names))
+
+
+def _mat(path: Path, _: Reader, names: tuple[str, ...]) -> Table:
+    return Table(path, _picked(path, arrays.read_mat(path), names))
+
+
+def _hdf5(path: Path, _: Reader, names: tuple[str, ...]) -> Table:
+    return Table(path, _picked(path, hdf5.read_columns(path, picked(names)), names))
+
+
+def _sto(path: Path, _: Reader, names: tuple[str, ...]) -> Table:
     sto = opensim.read_sto(path)
     columns = {name: sto.values[:, index] for index, name in enumerate(sto.columns)}
     return Table(path, _picked(path, columns, names), sto.time, None, sto.in_degrees)
+
+
+def _trc(path: Path, _: Reader, names: tuple[str, ...]) -> Table:
+    trc = opensim.read_trc(path)
+    markers = {name: trc.values[:, index] for index, name in enumerate(trc.markers)}
+    return Table(path, _picked(path, markers, names), trc.time, trc.rate_hz, length_unit=trc.units)
+
+
+def _c3d(path: Path, _: Reader, names: tuple[str, ...]) -> Table:
+    """Markers, or analog channels: they have clocks of their own, so a table is of one kind."""
+    markers, analog = c3d.read_c3d(path)
+    whole = picked(names)
+    channels = [name for name in whole if name in analog.channels and name not in markers.paths]
+    if channels and len(channels) < len(whole) and all(n in analog.channels or n in markers.paths for n in whole):
+        raise DataError(
+            f"{', '.join(channels)} are analog channels ({analog.rate_hz:g} Hz) and the others markers "
+            f"({markers.rate_hz:g} Hz); take the columns from one of the two",
+            where=path,
+        )
+    found, rate_hz = (analog.channels, analog.rate_hz) if channels else (markers.paths, markers.rate_hz)
+    columns = _picked(path, found, names)
+    if not rate_hz > 0:
+        raise DataError("expected a rate in Hz, found none in the file's parameters", where=path)
+    time = np.arange(len(next(iter(found.values()), ()))) / rate_hz
+    return Table(path, columns, time, rate_hz, length_unit=length_unit(markers.units))
+
+
+def _nexus(path: Path, _: Reader, names: tuple[str, ...]) -> Table:
+    section = nexus.read_section(path, names)
+    units = set(section.units.values())
+    in_degrees = True if units == {"deg"} else False if units == {"rad"} else None
+    length = length_unit(next(iter(units))) if len(units) == 1 else ""
+    columns = _picked(path, section.columns, names)
+    return Table(path, columns, section.time_s, section.rate_hz, in_degrees, length_unit=length)
+
+
+def _motive(path: Path, _: Reader, names: tuple[str, ...]) -> Table:
+    found = motive.read_columns(path, names)
+    return Table(path, _picked(path, found.paths, names), found.time_s, found.rate_hz, length_unit=found.units)
+
+
+def _v3d_text(path: Path, _: Reader, names: tuple[str, ...]) -> Table:
+    return Table(path, _picked(path, v3d_text.read_columns(path, names), names))
+
+
+_READ: dict[str, Callable[[Path, Reader, tuple[str, ...]], Table]] = {
+    "delimited": _delimited, "line_pattern": _line_pattern, "npy": _npy, "mat": _mat, "hdf5": _hdf5, "sto": _sto,
+    "trc": _trc, "c3d": _c3d, "nexus": _nexus, "motive": _motive, "v3d_text": _v3d_text,
+}  # fmt: skip
+
+
+def _vendor(path: Path, reader: Reader, names: tuple[str, ...]) -> Table:
+    """Columns of a vendor's file beside its sensors' signals (joint angles); the first row is at time 0."""
+    file = read_vendor(reader.name, path, names, **reader.vendor_options)
+    time = None
+    if file.counter is not None and file.rate_hz is not None:
+        time = (file.counter - file.counter[0]) / file.rate_hz
+    elif file.time_s is not None:
+        time = file.time_s - file.time_s[0]
+    return Table(path, _picked(path, file.columns, names), time, file.rate_hz)
 
 
 def _dialect(path: Path, reader: Reader) -> delimited.Dialect:

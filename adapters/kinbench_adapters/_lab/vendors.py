@@ -17,6 +17,7 @@ from kinbench_adapters._formats.stamps import grid_of
 from kinbench_adapters._formats.vendor import VendorFile
 from kinbench_adapters._formats.vendors import read_vendors
 from kinbench_adapters._lab.clocks import Clock, agreed_rate, counted_clock, stamped_clock
+from kinbench_adapters._lab.grammar.files import reader_for
 from kinbench_adapters._lab.grammar.imu import Imu
 
 FloatArray = NDArray[np.float64]
@@ -46,9 +47,7 @@ class Worn:
 
 def read_worn(imu: Imu, paths: Mapping[str, Path]) -> Worn:
     """Read the sensors' files; raises ``DataError`` where one cannot be read, lacks a sensor, or fits no clock."""
-    reader = imu.reader
-    if reader is None:
-        raise DataError("expected a vendor's reader, found none")
+    reader = reader_for(imu.files or "", imu.reader)
     files = read_vendors(reader.name, paths, **reader.vendor_options)
     shared = len(paths) > 1 and len(set(paths.values())) == 1
     arrays = _signals(files, shared=shared)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BeforeValidator,
@@ -17,9 +17,11 @@ from pydantic import (
     model_validator,
 )
 
+from kinbench import schema
 from kinbench.errors import UsageError, suggest
 from kinbench_adapters._formats.delimited import DELIMITERS
 from kinbench_adapters._formats.line_pattern import compile_pattern
+from kinbench_adapters._formats.shimmer import ACCELEROMETERS
 from kinbench_adapters._formats.vendors import VENDORS
 from kinbench_adapters._lab.grammar.values import Columns, Facts, one_of, short_for
 
@@ -29,18 +31,21 @@ READERS: dict[str, tuple[str, ...]] = {
         "delimiter", "decimal", "skip_rows", "skip_until", "header", "rows_after_header", "nan", "encoding", "comment",
     ),
     "line_pattern": ("pattern", "skip_lines", "encoding"),
-    "npy": (),
-    "mat": (),
-    "sto": (),
-    "trc": (),
+    **dict.fromkeys(("npy", "mat", "hdf5", "sto", "trc", "c3d", "nexus", "motive", "v3d_text"), ()),
 }  # fmt: skip
 """The readers and the options each takes."""
 
 SUFFIXES = {
-    ".csv": "delimited", ".tsv": "delimited", ".npy": "npy", ".mat": "mat", ".sto": "sto", ".mot": "sto", ".trc": "trc",
+    ".csv": "delimited", ".tsv": "delimited", ".npy": "npy", ".mat": "mat", ".h5": "hdf5", ".hdf5": "hdf5",
+    ".sto": "sto", ".mot": "sto", ".trc": "trc", ".c3d": "c3d", ".mvnx": "mvnx",
 }  # fmt: skip
-SELF_CLOCKED = (*(name for name, vendor in VENDORS.items() if vendor.clocked), "sto", "trc")
+SELF_CLOCKED = (
+    *(name for name, vendor in VENDORS.items() if vendor.clocked), "sto", "trc", "c3d", "nexus", "motive",
+)  # fmt: skip
 """Readers whose files hold their own clock."""
+
+_ACC_UNITS = {"m/s2": "m s-2", "g": "g", "mg": "mg"}
+_GYR_UNITS = {"rad/s": "rad s-1", "deg/s": "deg s-1"}
 
 TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
 
@@ -62,12 +67,21 @@ class Reader(Facts):
     encoding: str = "utf-8"
     pattern: str | None = None
     skip_lines: Columns = ()
+    accelerometer: Annotated[str, BeforeValidator(one_of(tuple(ACCELEROMETERS)))] | None = None
+    synchronised: bool | None = None
+    acc_unit: Annotated[str, BeforeValidator(one_of(tuple(_ACC_UNITS)))] | None = None
+    acc_kind: Annotated[str, BeforeValidator(one_of(schema.ACC_KINDS))] | None = None
+    gyr_unit: Annotated[str, BeforeValidator(one_of(tuple(_GYR_UNITS)))] | None = None
 
     @property
-    def vendor_options(self) -> dict[str, str | None]:
-        """The options of a vendor's reader that are given."""
+    def vendor_options(self) -> dict[str, Any]:
+        """The options of a vendor's reader that are given, units in the schema's words."""
         vendor = VENDORS.get(self.name)
-        return {} if vendor is None else {name: getattr(self, name) for name in vendor.options}
+        given = {} if vendor is None else {name: getattr(self, name) for name in vendor.options}
+        words = {"acc_unit": _ACC_UNITS, "gyr_unit": _GYR_UNITS}
+        return {
+            name: words[name][value] if name in words else value for name, value in given.items() if value is not None
+        }
 
     @field_validator("header", mode="before")
     @classmethod

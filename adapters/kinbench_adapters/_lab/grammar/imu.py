@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -11,7 +12,7 @@ from kinbench import schema
 from kinbench.errors import suggest
 from kinbench_adapters._formats.vendor import Vendor
 from kinbench_adapters._formats.vendors import VENDORS
-from kinbench_adapters._lab.grammar.files import Files, check_file_pattern, clock_problems
+from kinbench_adapters._lab.grammar.files import SUFFIXES, Files, check_file_pattern, clock_problems
 from kinbench_adapters._lab.grammar.sensors import Sensor
 from kinbench_adapters._lab.grammar.values import ColumnsBySensor, Facts, SignedAxis, one_of
 
@@ -88,7 +89,8 @@ class Imu(Files):
     @property
     def vendor(self) -> Vendor | None:
         """The vendor whose files these are: they tell their columns, units and clock themselves."""
-        return None if self.reader is None else VENDORS.get(self.reader.name)
+        told = None if self.reader is None else self.reader.name
+        return VENDORS.get(told or SUFFIXES.get(Path(self.files or "").suffix.lower(), ""))
 
     @model_validator(mode="after")
     def _complete(self) -> Imu:
@@ -148,8 +150,8 @@ def _by_sensor_problems(name: str, columns: Mapping[str, Sequence[str]], imu: Im
 
 def _vendor_problems(imu: Imu, vendor: Vendor) -> Iterator[str]:
     """A vendor's files say their columns, units and clock themselves."""
-    name = "" if imu.reader is None else imu.reader.name
-    strange = [*imu.signals, *(name for name in ("counter", "time") if getattr(imu, name) is not None)]
+    name = next(name for name, own in VENDORS.items() if own is vendor)
+    strange = [*imu.signals, *(key for key in ("counter", "time") if getattr(imu, key) is not None)]
     if strange:
         yield f"reader '{name}' knows its columns, units and clock; leave out {', '.join(strange)}"
     if imu.files is None:
