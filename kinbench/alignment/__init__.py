@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
+from kinbench.alignment._automatic import CONFIDENT, Found, find_rotations
 from kinbench.alignment._calibration import calibrate
 from kinbench.alignment._hops import AROUND_S, Hops, Span, estimate_hops
 from kinbench.alignment._lag import Lag, confident, estimate_lag, rate_correlation
@@ -20,8 +22,12 @@ from kinbench.errors import DataError, UsageError, suggest
 from kinbench.recording import Declared, Recording, Sync, with_rotations, with_valid
 from kinbench.schema import SYNC_METHODS
 
+FloatArray = NDArray[np.float64]
+
 __all__ = [
+    "CONFIDENT",
     "WAYS",
+    "Found",
     "Hops",
     "Lag",
     "align",
@@ -30,6 +36,7 @@ __all__ = [
     "estimate_hops",
     "estimate_lag",
     "estimate_orientation",
+    "find_rotations",
     "orientation_agreement",
     "rate_correlation",
 ]
@@ -61,6 +68,10 @@ def align(recording: Recording) -> Recording:
     ``angle_deg``, ``angle_shift_s`` and ``turns``. Hops that both clocks agree on are no gait: under ``by="hops"``
     half a second about each is marked not valid in both streams.
 
+    Last come the sensors of ``declared.automatic``, whose rotations are found with the reference in its place: one that
+    is found with confidence (``CONFIDENT``) is set (``functional``), ``history`` gains the step ``orient`` with all its
+    evidence; otherwise it stays unknown, with the reason and the flag below.
+
     Time is shifted under ``estimated`` and ``declared`` only: with ``hardware``, ``same_clock`` and ``none`` the
     measurement stands there for people to judge. Under ``declared`` it is what remains after the declared offset; under
     ``estimated`` the search is centred on ``offset_s`` where one is given.
@@ -74,7 +85,7 @@ def align(recording: Recording) -> Recording:
     ``UsageError`` for a request that makes no sense.
     """
     done = _calibrated(recording)
-    done = _synchronised(done)
+    done = _oriented(_synchronised(done))
     return replace(_zeroed(done), declared=None)
 
 
@@ -109,6 +120,36 @@ def _left_unknown(recording: Recording, failed: Mapping[str, DataError]) -> Reco
         recording = recording.with_step("calibrate", sensor=sensor, failed="; ".join(error.problems))
     flags = [f"rotation_unknown:{sensor}" for sensor in failed]
     return recording.with_attrs(quality=[*recording.attrs.get("quality", ()), *flags]) if flags else recording
+
+
+def _oriented(recording: Recording) -> Recording:
+    """Return the recording with the rotations that could be found of the sensors that ask for it."""
+    declared = recording.declared or Declared()
+    if not declared.automatic:
+        return recording
+    imu = recording.imu
+    if imu is None:
+        raise UsageError(f"{recording.key}: calibrate: auto asks for sensors, and the recording has none")
+    twice = sorted(set(declared.automatic) & set(declared.calibrations))
+    if twice:
+        raise UsageError(
+            f"{recording.key}: calibrate is both auto and a request for {', '.join(twice)}; leave one of them out"
+        )
+    found = find_rotations(imu, recording.reference, declared.automatic)
+    rotations: dict[str, tuple[FloatArray, str]] = {}
+    flags = []
+    for sensor, one in found.items():
+        if one.rotation is not None and one.confident:
+            rotations[sensor] = (one.rotation, "functional")
+            recording = recording.with_step("orient", sensor=sensor, confidence=one.confidence, **one.evidence)
+        else:
+            failed = one.evidence.get("declined", f"its confidence, {one.confidence:.2f}, is below {CONFIDENT}")
+            told = {name: value for name, value in one.evidence.items() if name != "declined"}
+            recording = recording.with_step("orient", sensor=sensor, failed=failed, **told)
+            flags.append(f"rotation_unknown:{sensor}")
+    if flags:
+        recording = recording.with_attrs(quality=[*recording.attrs.get("quality", ()), *flags])
+    return replace(recording, imu=with_rotations(imu, rotations))
 
 
 def _synchronised(recording: Recording) -> Recording:

@@ -188,7 +188,7 @@ def _segment_pairs(imu: xr.Dataset, reference: xr.Dataset, grid: Grid) -> Iterat
     for sensor, segment in enumerate(str(name) for name in imu["segment"].values):
         if segment not in names:
             continue
-        rates, known = _segment_rate(reference["segment_quat"].values[:, names.index(segment)], time)
+        rates, known = segment_rate(reference["segment_quat"].values[:, names.index(segment)], time)
         target, heard, target_start = on_grid(time, rates, known, grid)
         inputs, seen, inputs_start = _sensor_on_grid(imu, sensor, grid)
         yield _Pair(
@@ -232,7 +232,7 @@ def _sensor_on_grid(imu: xr.Dataset, sensor: int, grid: Grid) -> tuple[FloatArra
     return on_grid(imu["time"].values + float(imu["clock_offset_s"].values[sensor]), values, known, grid)
 
 
-def _segment_rate(quaternions: NDArray[np.floating], time: FloatArray) -> tuple[FloatArray, BoolArray]:
+def segment_rate(quaternions: NDArray[np.floating], time: FloatArray) -> tuple[FloatArray, BoolArray]:
     """Return the angular rate (n, 3) in segment axes, rad/s, by central differences, and where it is known."""
     known = np.isfinite(quaternions).all(axis=1) & (np.abs(quaternions).sum(axis=1) > 0)
     rates = virtual_imu.angular_rate(np.where(known[:, None], quaternions, np.nan), 1.0) / np.gradient(time)[:, None]

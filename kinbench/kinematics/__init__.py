@@ -18,6 +18,7 @@ from kinbench.kinematics._gait_events import (
     events_from_hip_angle,
 )
 from kinbench.kinematics._plug_in_gait import PLUG_IN_GAIT, plug_in_gait
+from kinbench.kinematics._rhythm import Rhythm, rhythm
 from kinbench.kinematics._rotations import matrices, orthonormal, quaternions, rotations_from_vectors
 from kinbench.kinematics._segments import Frame, RigidFit, SegmentMotion, cluster_motion, fit_rigid
 
@@ -26,6 +27,7 @@ __all__ = [
     "PLUG_IN_GAIT",
     "Frame",
     "GaitEvents",
+    "Rhythm",
     "RigidFit",
     "SegmentMotion",
     "clinic_angles",
@@ -44,6 +46,7 @@ __all__ = [
     "orthonormal",
     "plug_in_gait",
     "quaternions",
+    "rhythm",
     "rotation_from_angles",
     "rotations_from_vectors",
     "world_from_affines",
