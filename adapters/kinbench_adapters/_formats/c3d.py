@@ -79,7 +79,7 @@ def read_c3d(path: Path) -> tuple[C3dMarkers, C3dAnalog]:
 
 def _analog(facts: Mapping[str, list[Any]], values: FloatArray) -> C3dAnalog:
     """Return the channels of ``values`` (1, channel, n); those without a label go by their place."""
-    rows = values.reshape(values.shape[-2], -1) if values.ndim == 3 and values.size else values[:0, 0]
+    rows = values[0] if values.ndim == 3 and values.size else np.zeros((0, 0))
     labels = [str(label).strip() for label in facts["analog_labels"]]
     units = [str(unit).strip() for unit in facts["analog_units"]]
     channels: dict[str, FloatArray] = {}
