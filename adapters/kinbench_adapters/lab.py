@@ -11,12 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kinbench.contracts import DatasetCard, RawDataset, Source
+from kinbench.contracts import DatasetCard, Proposal, RawDataset, Source
 from kinbench.errors import DataError, UsageError
 from kinbench.recording import Recording
 from kinbench_adapters._lab.editor import json_schema
 from kinbench_adapters._lab.inventory import take_inventory
 from kinbench_adapters._lab.manifest import EXAMPLE, FILE_NAME, Manifest, read_manifest
+from kinbench_adapters._lab.proposal import propose
 from kinbench_adapters._lab.recording import load
 
 
@@ -52,6 +53,14 @@ class LabAdapter:
         sources = [Source(plan.key, plan.paths, partial(load, plan, card, self.version)) for plan in plans]
         sources += [Source(key, (path,), partial(_refuse_orphan, path)) for key, path in orphans]
         return RawDataset(card, tuple(sorted(sources, key=lambda source: source.key)))
+
+    def propose(self, raw: Path) -> Proposal:
+        """Return the manifest that a folder without one would need, with what speaks for each of its fields.
+
+        Reads beginnings and a few recordings, not all. Raises ``UsageError`` where there is no folder, ``DataError``
+        where no file in it holds what a manifest can describe.
+        """
+        return propose(raw)
 
     @staticmethod
     def schema() -> dict[str, Any]:

@@ -24,11 +24,16 @@ STEADY = 0.05
 """Gravity at rest is one figure in all still windows; what is left where it was removed is not."""
 UP_DEG = 12.0
 """Gravity turned to the world lies this close to one of its axes, within what shaking and bad filters leave."""
-CONCENTRATED = 0.9
+CONCENTRATED, UPRIGHT = 0.9, 0.6
+"""How steady gravity must be in the world where the gyro says nothing, and where it confirms the reading anyway."""
+AGREES = 0.8
+"""Cosine between the gyro and the turning of the right reading, 0.95 and more; of a wrong one it is below 0.5."""
 LIKELY_HZ = (5.0, 2500.0)
 """Rates of wearable sensors and cameras: less than a factor of 1000 wide, so that s, ms and us are told apart."""
 TIME_UNITS_S = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
 REGULAR_SHARE = 0.98
+REGULAR_RATE = 0.005
+"""A regular clock's mean step is its median one; where gaps make it longer, the clock stumbles or samples are lost."""
 BENT_DEG, STRAIGHT_DEG = 40.0, 25.0
 """A knee that is seen to bend beyond 40 degrees one way and never 25 the other way flexes that way."""
 _LEAST_ROWS = 60
@@ -294,13 +299,14 @@ def estimate_quaternion(
     )
     if len(fits) != 1:
         return undecided(f"{len(fits)} of {len(readings)} readings fit gravity: {told}"), None
-    certain = fits[0].agreement is not None and fits[0].agreement > 0.9
+    certain = fits[0].agreement is not None
     return Estimate(fits[0], "known" if certain else "guessed", 0.98 if certain else 0.85, told), fits[0]
 
 
 def _reads_well(reading: QuaternionReading) -> bool:
-    turns = reading.agreement is None or reading.agreement > 0.5
-    return reading.concentration > CONCENTRATED and reading.tilt_deg < UP_DEG and turns
+    if reading.agreement is not None and reading.agreement > AGREES:
+        return reading.concentration > UPRIGHT and reading.tilt_deg < UP_DEG
+    return reading.agreement is None and reading.concentration > CONCENTRATED and reading.tilt_deg < UP_DEG
 
 
 def estimate_gravity_axis(acc: FloatArray, rate_hz: float | None) -> Estimate:
@@ -338,10 +344,13 @@ def estimate_clock(stamps: FloatArray) -> Estimate:
     if len(units) != 1:
         return undecided(f"its steps of {step:.4g} are those of no usual rate in s, ms or us")
     even = float(np.mean(np.abs(steps / step - 1) < 0.25))
-    close = steps[np.abs(steps / step - 1) < 0.5]
-    rate_hz = float(1.0 / (close.mean() * TIME_UNITS_S[units[0]]))
+    whole = float(steps.mean())
+    regular = even >= REGULAR_SHARE and abs(whole / step - 1) < REGULAR_RATE
+    close = float(steps[np.abs(steps / step - 1) < 0.5].mean()) if regular else whole
+    rate_hz = 1.0 / (close * TIME_UNITS_S[units[0]])
     told = f"steps of {step:.4g} are {rate_hz:.4g} Hz in {units[0]}, {even:.1%} of them even"
-    return Estimate(ClockReading(units[0], rate_hz, even >= REGULAR_SHARE), "known", 0.95, told)
+    told += "" if regular else ", so that it stumbles"
+    return Estimate(ClockReading(units[0], rate_hz, regular), "known", 0.95, told)
 
 
 # --- joint angles ----------------------------------------------------------------------------------------------------
@@ -372,4 +381,8 @@ def estimate_knee_sign(angles_deg: FloatArray) -> Estimate:
         return Estimate(1, "known", 0.98, told)
     if low < -BENT_DEG and high < STRAIGHT_DEG:
         return Estimate(-1, "known", 0.98, told)
+    bent, turned = float(np.mean(known > BENT_DEG)), float(np.mean(known < -BENT_DEG))
+    told += f"; {bent:.0%} lie above {BENT_DEG:g}, {turned:.0%} below -{BENT_DEG:g}"
+    if max(bent, turned) > 10 * min(bent, turned) and max(bent, turned) > 0.05:
+        return Estimate(1 if bent > turned else -1, "guessed", 0.8, told)
     return undecided(told)
