@@ -17,7 +17,7 @@ from kinbench import alignment, harmonisation, kinematics, store, virtual_imu
 from kinbench.contracts import Adapter, DatasetCard, RawDataset, Source
 from kinbench.errors import DataError, Skipped, UsageError
 from kinbench.recording import Declared, Key, Placement, Recording, SensorEntry, placements_of
-from kinbench.schema import IDENTIFIER
+from kinbench.schema import DOFS, IDENTIFIER
 
 Progress = Callable[[int, int, str], None]
 _IDENTITY = ("title", "version", "licence", "redistributable", "citation", "simulation")
@@ -313,6 +313,10 @@ def _with_angles(recording: Recording) -> Recording:
     reference = recording.reference
     if reference is None or "angle" in reference or "segment_quat" not in reference:
         return recording
+    segments = {"world", *(str(name) for name in reference["segment"].values)}
+    if not any(dof.proximal in segments and dof.distal in segments for dof in DOFS.values()):
+        absent = dict(recording.attrs.get("absent") or {})
+        return recording.with_attrs(absent={**absent, "angle": "no two adjacent segments of the reference make a joint"})
     convention = (recording.declared or Declared()).convention
     with_angles = kinematics.dofs_from_segments(reference, convention=convention)
     dofs = [str(name) for name in with_angles["dof"].values]
