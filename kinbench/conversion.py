@@ -316,7 +316,7 @@ def _with_angles(recording: Recording) -> Recording:
     segments = {"world", *(str(name) for name in reference["segment"].values)}
     if not any(dof.proximal in segments and dof.distal in segments for dof in DOFS.values()):
         absent = dict(recording.attrs.get("absent") or {})
-        return recording.with_attrs(absent={**absent, "angle": "no two adjacent segments of the reference make a joint"})
+        return recording.with_attrs(absent={**absent, "angle": "no two segments of the reference make a joint"})
     convention = (recording.declared or Declared()).convention
     with_angles = kinematics.dofs_from_segments(reference, convention=convention)
     dofs = [str(name) for name in with_angles["dof"].values]
