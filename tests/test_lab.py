@@ -678,14 +678,26 @@ def test_the_real_doubled_packet_is_dropped_and_told(shared):
     assert {told["doubled"] for told in recording.attrs["history"][0]["counter"].values()} == {1}
 
 
-def test_the_people_without_joint_angles_are_kept_unlabelled(shared):
+def test_the_people_without_joint_angles_are_kept_with_their_plates(shared):
     sources = LabAdapter().find(MANIFESTS / "capsense_treadmill").sources
-    labelled = [source.key.subject for source in sources if any(path.suffix == ".mot" for path in source.files)]
+    labelled = [source.key.subject for source in sources if any("IKoutput" in path.name for path in source.files)]
     assert labelled == ["Sub02"]
     recording = sources[0].load()
-    assert recording.reference is None
-    assert "reference" in recording.attrs["absent"]
+    assert set(recording.reference.data_vars) == {"grf"}
+    assert [str(name) for name in recording.reference["plate"].values] == ["left", "right"]
+    assert "angle" in recording.attrs["absent"]
     assert recording.attrs["quality"] == ["torso:acc_scale", "toes_l:acc_scale"]
+
+
+def test_the_plates_carry_the_people_of_the_table(shared):
+    """Mass comes from the workbook, force from the plates: two files that know nothing of each other."""
+    for source in LabAdapter().find(MANIFESTS / "capsense_treadmill").sources:
+        recording = source.load()
+        person = recording.attrs["person_table"]
+        upward = recording.reference["grf"].values[..., 1].sum(axis=1).mean()
+        assert upward / (person["mass_kg"] * 9.81) == pytest.approx(0.99, abs=0.025)
+        assert person["sex"] in ("female", "male")
+        assert 0.7 < person["leg_length_m"] < 1.1 < person["height_m"] < 2.1
 
 
 def test_the_encoder_turns_with_foot_minus_shank(shared):

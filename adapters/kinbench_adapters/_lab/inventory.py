@@ -14,6 +14,7 @@ from kinbench.recording import Key
 from kinbench_adapters._lab.grammar.dataset import Person
 from kinbench_adapters._lab.grammar.files import Files, Reader, reader_for
 from kinbench_adapters._lab.grammar.recordings import Override
+from kinbench_adapters._lab.inside import places
 from kinbench_adapters._lab.manifest import Manifest
 from kinbench_adapters._lab.patterns import Match, fields_of, list_files, match_files
 from kinbench_adapters._lab.people import read_people
@@ -119,8 +120,8 @@ def take_inventory(manifest: Manifest, file: Path, root: Path) -> tuple[list[Pla
             person = _merged(people.get(identity[0]), manifest.people.get(identity[0]))
             plans.append(
                 Plan(
-                    manifest, file, root, key, imu[identity], parts[identity], override, person, table,
-                    _model(manifest, root, identity),
+                    _resolved(manifest, identity), file, root, key, imu[identity], parts[identity], override, person,
+                    table, _model(manifest, root, identity),
                 )
             )  # fmt: skip
     return plans, orphans
@@ -158,6 +159,7 @@ def _imu_files(manifest: Manifest, root: Path, listing: Sequence[str]) -> dict[I
         if manifest.imu is not None and manifest.imu.reader is None:
             reader_for(pattern, None)
         matches = [match for match in match_files(root, pattern, listing) if not _is_reference(manifest, match, truths)]
+        matches = _inside(matches, None if manifest.imu is None else manifest.imu.reader)
         if not matches:
             seen = f"; there are, for example, {', '.join(listing[:3])}" if listing else "; there is no file at all"
             raise DataError(f"no file fits the imu pattern '{pattern}'{seen}", where=root)
@@ -194,6 +196,25 @@ def _patterns(manifest: Manifest) -> dict[str, tuple[str, Reader | None]]:
     }
 
 
+def _inside(matches: Sequence[Match], reader: Reader | None) -> list[Match]:
+    """Return the recordings inside the files, each as a match of its file, where files hold several."""
+    if reader is None or reader.each is None:
+        return list(matches)
+    return [
+        Match(match.path, {**match.fields, **fields}) for match in matches for fields in places(match.path, reader.each)
+    ]
+
+
+def _resolved(manifest: Manifest, identity: Identity) -> Manifest:
+    """Return the manifest for one recording: readers of files that hold several read that one."""
+    fields = dict(zip(_KEY_FIELDS, identity, strict=True))
+    changed: dict[str, Any] = {}
+    for name, files in (("imu", manifest.imu), ("reference", manifest.reference)):
+        if files is not None and files.reader is not None and files.reader.each is not None:
+            changed[name] = files.model_copy(update={"reader": files.reader.at(fields)})
+    return manifest.model_copy(update=changed) if changed else manifest
+
+
 def _reference_paths(manifest: Manifest, root: Path, listing: Sequence[str]) -> set[Path]:
     patterns = [pattern for pattern, _ in _patterns(manifest).values() if pattern not in _imu_patterns(manifest)]
     return {match.path for pattern in patterns for match in match_files(root, pattern, listing)}
@@ -203,9 +224,9 @@ def _without_imu(manifest: Manifest, root: Path, listing: Sequence[str]) -> dict
     """Return the recordings of a lab without sensors: those of whom the first part of the reference has files."""
     patterns = _patterns(manifest)
     part = next(name for name in PARTS if name in patterns and name != "static")
-    pattern, _ = patterns[part]
+    pattern, reader = patterns[part]
     static = {match.path for match in match_files(root, patterns["static"][0], listing)} if "static" in patterns else ()
-    matches = [match for match in match_files(root, pattern, listing) if match.path not in static]
+    matches = _inside([match for match in match_files(root, pattern, listing) if match.path not in static], reader)
     if not matches:
         seen = f"; there are, for example, {', '.join(listing[:3])}" if listing else "; there is no file at all"
         raise DataError(f"no file fits the reference pattern '{pattern}'{seen}", where=root)
@@ -254,7 +275,8 @@ def _reference_parts(
             reader_for(pattern, None)
         elsewhere = {path for other in parts.values() for path in other.get("static", ())}
         matches = [match for match in match_files(root, pattern, listing) if match.path not in elsewhere]
-        named = fields_of(pattern)
+        matches = _inside(matches, reader)
+        named = fields_of(pattern) | fields_of("" if reader is None or reader.each is None else reader.each)
         for identity, files in parts.items():
             own = dict(zip(_KEY_FIELDS, identity, strict=True))
             files[part] = tuple(m.path for m in matches if all(m.fields[name] == own[name] for name in named))

@@ -58,7 +58,7 @@ def _imu(plan: Plan, sensors: Mapping[str, tuple[Sensor, Rotation]]) -> Stream |
     if manifest.imu is None:
         return None
     placements = [_placement(name, *pair, simulation=manifest.simulation) for name, pair in sensors.items()]
-    return imu_stream(manifest.imu, plan.imu, placements, beside=columns_beside(manifest.reference))
+    return imu_stream(manifest.imu, plan.imu, placements, beside=columns_beside(manifest))
 
 
 def _absent(plan: Plan, imu: Stream | None, reference: Stream | None) -> dict[str, str]:

@@ -21,6 +21,7 @@ from kinbench_adapters._lab.grammar.imu import Imu
 from kinbench_adapters._lab.grammar.markers import Markers
 from kinbench_adapters._lab.grammar.reference import OpensimIk, Reference
 from kinbench_adapters._lab.inventory import Plan
+from kinbench_adapters._lab.manifest import Manifest
 from kinbench_adapters._lab.segments import Body, follow
 from kinbench_adapters._lab.streams import Stream
 from kinbench_adapters._lab.tables import Table, read_table
@@ -53,17 +54,18 @@ def read_reference(plan: Plan, imu: Stream | None) -> Stream | None:
     return _with_forces(reference, plan, None if found is None else found[1], imu)
 
 
-def columns_beside(reference: Reference | None) -> list[str]:
+def columns_beside(manifest: Manifest) -> list[str]:
     """Return the columns of the reference that stand in the imu's own file."""
+    reference = manifest.reference
     if reference is None or reference.files is not None:
         return []
     grf = [] if reference.grf is None or reference.grf.files is not None else plates.columns_of(reference.grf)
-    return [*_columns(reference), *grf]
+    return [*_columns(reference, manifest), *grf]
 
 
-def _columns(reference: Reference) -> list[str]:
+def _columns(reference: Reference, manifest: Manifest) -> list[str]:
     markers = reference.markers
-    inside = [] if markers is None or markers.files is not None else _marker_columns(markers)
+    inside = [] if markers is None or markers.files is not None else _marker_columns(markers, manifest)
     angles = [] if reference.opensim_ik is not None else [angle.column for angle in reference.angles.values()]
     return [*angles, *(name for segment in reference.segments.values() for name in segment.columns), *inside]
 
@@ -83,7 +85,9 @@ def _kinematics(reference: Reference, plan: Plan, imu: Stream | None) -> tuple[B
     if reference.files is None:
         if imu is None or plan.manifest.imu is None:
             return None
-        return _of_table(reference, plan, _beside(plan.manifest.imu, plan, imu, columns_beside(reference)), imu.clock)
+        return _of_table(
+            reference, plan, _beside(plan.manifest.imu, plan, imu, columns_beside(plan.manifest)), imu.clock
+        )
     path = _one(plan.reference, "references")
     if path is None:
         if reference.optional:
@@ -95,7 +99,9 @@ def _kinematics(reference: Reference, plan: Plan, imu: Stream | None) -> tuple[B
     if reference.opensim_ik is not None and plan.model is not None:
         return None, _marker_ik_stream(reference, reference.opensim_ik, path, plan.model)
     beside = [] if reference.grf is None or reference.grf.files is not None else plates.columns_of(reference.grf)
-    table, clock = _read(reference, path, reference.files, reference.reader, [*_columns(reference), *beside])
+    table, clock = _read(
+        reference, path, reference.files, reference.reader, [*_columns(reference, plan.manifest), *beside]
+    )
     if table.in_degrees is not None and reference.unit is not None and table.in_degrees != (reference.unit == "deg"):
         told = "degrees" if table.in_degrees else "radians"
         raise DataError(f"says its angles are in {told}, the manifest says '{reference.unit}'", where=path)
@@ -162,21 +168,27 @@ def _with_markers(
     reference: Reference, markers: Markers, plan: Plan, table: Table, clock: Clock
 ) -> tuple[Body, Stream]:
     """Return the body that the markers show, and its segments beside the angles, where these are measured too."""
-    moving = _paths(markers, table)
     angles = None
     if reference.angles:
         angles = _angles(reference, table, clock)
         path = _one(plan.parts.get("markers", ()), "files of markers")
         if path is None:
             raise DataError(f"no file fits the pattern of the markers '{markers.files}' for this recording")
-        table, own = _read(markers, path, markers.files or "", markers.reader, _marker_columns(markers))
-        moving = _at(clock.time, own.time, _paths(markers, table), path)
+        table, own = _read(markers, path, markers.files or "", markers.reader, _marker_columns(markers, plan.manifest))
+        moving = _at(clock.time, own.time, _paths(markers, plan.manifest, table), path)
+    else:
+        moving = _paths(markers, plan.manifest, table)
     body = follow(markers, moving, _static(markers, plan))
+    motions = body.motions.values()
     data = segment_dataset(
-        clock.time, tuple(body.motions), np.stack([motion.quaternion for motion in body.motions.values()], axis=1),
-        tier=reference.tier or "", position=np.stack([motion.origin for motion in body.motions.values()], axis=1),
-        position_units="m", point="proximal joint", exact=plan.manifest.virtual is not None,
-    )  # fmt: skip
+        clock.time,
+        tuple(body.motions),
+        np.stack([motion.quaternion for motion in motions], axis=1),
+        tier=reference.tier or "",
+        position=np.stack([motion.origin for motion in motions], axis=1),
+        point="proximal joint" if markers.set == "plug_in_gait" else "the manifest's origin",
+        exact=plan.manifest.virtual is not None,
+    )
     data = data if angles is None else angles.merge(data)
     absent = {f"segment {name}": "its markers are missing throughout" for name in _expected(markers) - {*body.motions}}
     return body, Stream(data, clock, absent=absent, tables={table.path: table}, steps=(_plain(body),))
@@ -191,19 +203,23 @@ def _plain(body: Body) -> dict[str, Any]:
     return dict(body.step)
 
 
-def _marker_columns(markers: Markers) -> list[str]:
-    return [name for marker in markers.needed for name in markers.columns_of(marker)]
+def _needed(markers: Markers, manifest: Manifest) -> tuple[str, ...]:
+    """Return the markers that the segments need, and those at which virtual sensors sit."""
+    worn = () if manifest.virtual is None else manifest.virtual.places
+    return tuple(dict.fromkeys((*markers.needed, *(name for name in worn if name not in markers.made))))
 
 
-def _paths(markers: Markers, table: Table) -> dict[str, FloatArray]:
+def _marker_columns(markers: Markers, manifest: Manifest) -> list[str]:
+    return [name for marker in _needed(markers, manifest) for name in markers.columns_of(marker)]
+
+
+def _paths(markers: Markers, manifest: Manifest, table: Table) -> dict[str, FloatArray]:
     """Return the markers by the manifest's names, (n, 3) in metres, NaN where not seen."""
-    if not all(name in table.columns for name in _marker_columns(markers)):
-        return {}
     found = {}
     told = table.length_unit
     if told and told != markers.unit:
         raise DataError(f"says its markers are in {told}, the manifest says '{markers.unit}'", where=table.path)
-    for marker in markers.needed:
+    for marker in _needed(markers, manifest):
         values = table.block(markers.columns_of(marker), 3)
         if markers.zero == "missing":
             values = np.where((values == 0).all(axis=1, keepdims=True), np.nan, values)
@@ -219,8 +235,8 @@ def _static(markers: Markers, plan: Plan) -> dict[str, FloatArray] | None:
     path = _one(plan.parts.get("static", ()), "standing trials")
     if path is None:
         raise DataError(f"no file fits the standing trial's pattern '{static.files}' for this recording")
-    table, clock = _read(static, path, static.files or "", static.reader, _marker_columns(markers))
-    paths = _paths(markers, table)
+    table, clock = _read(static, path, static.files or "", static.reader, _marker_columns(markers, plan.manifest))
+    paths = _paths(markers, plan.manifest, table)
     if static.span_s is None:
         return paths
     inside = (clock.time >= static.span_s[0]) & (clock.time < static.span_s[1])

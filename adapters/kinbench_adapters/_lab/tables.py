@@ -15,6 +15,7 @@ from kinbench_adapters._formats import arrays, c3d, delimited, hdf5, line_patter
 from kinbench_adapters._formats.markers import length_unit
 from kinbench_adapters._formats.vendor_text import picked
 from kinbench_adapters._formats.vendors import VENDORS, read_vendor
+from kinbench_adapters._lab import inside
 from kinbench_adapters._lab.grammar.files import Reader
 
 FloatArray = NDArray[np.float64]
@@ -94,7 +95,9 @@ def _mat(path: Path, _: Reader, names: tuple[str, ...]) -> Table:
     return Table(path, _picked(path, arrays.read_mat(path), names))
 
 
-def _hdf5(path: Path, _: Reader, names: tuple[str, ...]) -> Table:
+def _hdf5(path: Path, reader: Reader, names: tuple[str, ...]) -> Table:
+    if reader.each is not None:
+        return Table(path, inside.read_columns(path, reader, names))
     return Table(path, _picked(path, hdf5.read_columns(path, picked(names)), names))
 
 

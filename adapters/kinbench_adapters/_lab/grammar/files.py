@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -31,7 +31,8 @@ READERS: dict[str, tuple[str, ...]] = {
         "delimiter", "decimal", "skip_rows", "skip_until", "header", "rows_after_header", "nan", "encoding", "comment",
     ),
     "line_pattern": ("pattern", "skip_lines", "encoding"),
-    **dict.fromkeys(("npy", "mat", "hdf5", "sto", "trc", "c3d", "nexus", "motive", "v3d_text"), ()),
+    "hdf5": ("each", "padding"),
+    **dict.fromkeys(("npy", "mat", "sto", "trc", "c3d", "nexus", "motive", "v3d_text"), ()),
 }  # fmt: skip
 """The readers and the options each takes."""
 
@@ -67,6 +68,8 @@ class Reader(Facts):
     encoding: str = "utf-8"
     pattern: str | None = None
     skip_lines: Columns = ()
+    each: str | None = None
+    padding: Literal["none", "zero"] = "none"
     accelerometer: Annotated[str, BeforeValidator(one_of(tuple(ACCELEROMETERS)))] | None = None
     synchronised: bool | None = None
     acc_unit: Annotated[str, BeforeValidator(one_of(tuple(_ACC_UNITS)))] | None = None
@@ -82,6 +85,21 @@ class Reader(Facts):
         return {
             name: words[name][value] if name in words else value for name, value in given.items() if value is not None
         }
+
+    def at(self, fields: Mapping[str, str]) -> Reader:
+        """Return the reader of one recording inside a file, its fields filled in."""
+        return self if self.each is None else self.model_copy(update={"each": self.each.format(**fields)})
+
+    @field_validator("each")
+    @classmethod
+    def _inside(cls, value: str | None) -> str | None:
+        if value is not None:
+            check_file_pattern(value.removesuffix("[{trial}]"))
+            if "[" in value.removesuffix("[{trial}]"):
+                raise ValueError(
+                    "expected a dataset's path, with [{trial}] behind it where its first axis counts trials"
+                )
+        return value
 
     @field_validator("header", mode="before")
     @classmethod

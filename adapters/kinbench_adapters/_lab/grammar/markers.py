@@ -101,7 +101,7 @@ class Markers(Files):
     """Measured markers and how segments are made of them.
 
     ``columns`` is how a marker's name becomes columns of the file; ``names`` gives markers that the file calls
-    otherwise. ``zero: missing`` is a file that writes 0, 0, 0 for a marker that was not seen.
+    otherwise, or their three columns. ``zero: missing`` is a file that writes 0, 0, 0 for a marker that was not seen.
     """
 
     set: Literal["plug_in_gait", "clusters", "frames"] = Field(
@@ -109,7 +109,7 @@ class Markers(Files):
     )
     unit: Literal["mm", "cm", "m"] = Field(description="of the markers: mm, cm or m")
     columns: Vector = ("{marker}",)
-    names: dict[str, str] = Field(default_factory=dict)
+    names: dict[str, Vector] = Field(default_factory=dict)
     zero: Literal["measured", "missing"] = "measured"
     static: StaticTrial | None = None
     person: PlugInGait = PlugInGait()
@@ -130,20 +130,25 @@ class Markers(Files):
         return self
 
     @property
+    def made(self) -> frozenset[str]:
+        """The points that are made of markers."""
+        return frozenset(self.points) | frozenset(HIPS if self.hips is not None else ())
+
+    @property
     def needed(self) -> tuple[str, ...]:
         """The markers to be read, by the names that the manifest uses."""
         if self.set == "plug_in_gait":
             return PLUG_IN_GAIT_MARKERS
-        made = {*self.points, *(HIPS if self.hips is not None else ())}
         asked: list[str] = [name for names in self.points.values() for name in names]
         asked += [] if self.hips is None else [*self.hips.asis, *self.hips.psis]
         for segment in self.segments.values():
             asked += [*segment.cluster, *segment.places]
-        return tuple(name for name in dict.fromkeys(asked) if name not in made)
+        return tuple(name for name in dict.fromkeys(asked) if name not in self.made)
 
     def columns_of(self, marker: str) -> tuple[str, ...]:
         """Return the columns of one marker in the file."""
-        return tuple(name.replace("{marker}", self.names.get(marker, marker)) for name in self.columns)
+        called = self.names.get(marker, (marker,))
+        return called if len(called) > 1 else tuple(name.replace("{marker}", called[0]) for name in self.columns)
 
 
 def _model_problems(markers: Markers) -> Iterator[str]:

@@ -40,3 +40,8 @@ class Virtual(Facts):
     sensors: dict[str, VirtualSensor] = Field(min_length=1)
     cutoff_hz: PositiveFloat | None = None
     length_m: dict[SegmentName, PositiveFloat] = Field(default_factory=dict)
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Every marker or point at which a sensor sits."""
+        return tuple(dict.fromkeys(name for sensor in self.sensors.values() for name in sensor.at))
