@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from kinbench.errors import DataError, suggest
 from kinbench_adapters._formats import arrays, c3d, delimited, hdf5, line_pattern, motive, nexus, opensim, v3d_text
+from kinbench_adapters._formats.clock import DROPPED, place_by_counter
 from kinbench_adapters._formats.markers import length_unit
+from kinbench_adapters._formats.stamps import grid_of
 from kinbench_adapters._formats.vendor_text import picked
 from kinbench_adapters._formats.vendors import VENDORS, read_vendor
 from kinbench_adapters._lab import inside
@@ -157,14 +159,25 @@ _READ: dict[str, Callable[[Path, Reader, tuple[str, ...]], Table]] = {
 
 
 def _vendor(path: Path, reader: Reader, names: tuple[str, ...]) -> Table:
-    """Columns of a vendor's file beside its sensors' signals (joint angles); the first row is at time 0."""
+    """Columns of a vendor's file beside its sensors' signals (joint angles), on the clock that these would have.
+
+    The first row is at time 0, and a lost sample has a row of its own that is missing.
+    """
     file = read_vendor(reader.name, path, names, **reader.vendor_options)
-    time = None
-    if file.counter is not None and file.rate_hz is not None:
-        time = (file.counter - file.counter[0]) / file.rate_hz
+    columns = _picked(path, file.columns, names)
+    rows, step_s = np.arange(file.rows), None if file.rate_hz is None else 1.0 / file.rate_hz
+    if file.counter is not None:
+        rows, _ = place_by_counter(file.counter)
     elif file.time_s is not None:
-        time = file.time_s - file.time_s[0]
-    return Table(path, _picked(path, file.columns, names), time, file.rate_hz)
+        grid = grid_of({path.name: file.time_s})
+        rows, step_s = grid.rows[path.name], grid.step_s
+    if not columns or not len(rows):
+        return Table(path, columns, None, file.rate_hz)
+    kept, size = rows != DROPPED, int(rows.max()) + 1
+    placed = {name: np.full((size, *values.shape[1:]), np.nan) for name, values in columns.items()}
+    for name, values in columns.items():
+        placed[name][rows[kept]] = values[kept]
+    return Table(path, placed, None if step_s is None else np.arange(size) * step_s, file.rate_hz)
 
 
 def _dialect(path: Path, reader: Reader) -> delimited.Dialect:
