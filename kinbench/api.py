@@ -15,12 +15,13 @@ from typing import Any
 
 import pandas as pd
 
-from kinbench import acquisition, conversion, plugins, results, runner, schema, store, verification
+from kinbench import acquisition, conversion, files, inspection, plugins, results, runner, schema, store, verification
 from kinbench import leaderboards as boards
 from kinbench.acquisition import Survey
-from kinbench.contracts import BenchmarkProtocol, Demo
+from kinbench.contracts import BenchmarkProtocol, Demo, Proposal, Proposer
 from kinbench.conversion import Conversion, Progress, ignore
-from kinbench.errors import KinbenchError, StoreError, UsageError, suggest
+from kinbench.errors import DataError, KinbenchError, StoreError, UsageError, suggest
+from kinbench.inspection import Comparison
 from kinbench.leaderboards import Board
 from kinbench.results import Result
 from kinbench.runner import Finished, Plan, Skipped
@@ -30,6 +31,7 @@ from kinbench.verification import Report
 
 Names = str | Iterable[str] | None
 Folder = str | Path | None
+MOST_COMPARED = 40
 _LEVELS = tuple(level for level in schema.LEVELS if level != "unknown")
 
 
@@ -96,8 +98,9 @@ def convert(
     if sites_of is not None:
         sites = conversion.sites_of(open(sites_of, data=data), unknown_level=unknown_level)
     return conversion.convert(
-        reader, _existing(raw), data_folder(data), name=name, sites=sites, on_progress=on_progress
-    )
+        reader, _existing(raw), data_folder(data), name=name, settings=plugins.settings_text(adapter), sites=sites,
+        on_progress=on_progress,
+    )  # fmt: skip
 
 
 def open(dataset: str | Path, *, data: Folder = None) -> Store:
@@ -117,6 +120,120 @@ def open(dataset: str | Path, *, data: Folder = None) -> Store:
 def validate(dataset: str | Path, *, data: Folder = None, on_progress: Progress = ignore) -> Report:
     """Check a store's bytes, schema and physics; the report's ``table()`` is a pandas DataFrame."""
     return verification.validate(open(dataset, data=data).path, on_progress=on_progress)
+
+
+def compare(
+    dataset: str | Path,
+    against: str | Path,
+    *,
+    most: int = MOST_COMPARED,
+    data: Folder = None,
+    on_progress: Progress = ignore,
+) -> Comparison:
+    """Lay two stores side by side: gait cycles by segment and axis, peaks, signal to noise, before and after each step.
+
+    Of each store at most ``most`` recordings are read, evenly over its persons and trials; see ``inspection.compare``.
+    The comparison's ``table()`` is a pandas DataFrame.
+    """
+    stores = [open(name, data=data) for name in (dataset, against)]
+    keys = [_evenly(opened.keys(), most) for opened in stores]
+    total, done = sum(map(len, keys)), 0
+
+    def tell(key: str) -> None:
+        nonlocal done
+        on_progress(done, total, key)
+        done += 1
+
+    first, second = (map(opened.read, chosen) for opened, chosen in zip(stores, keys, strict=True))
+    names = (stores[0].name, stores[1].name)
+    if names[0] == names[1]:
+        names = (str(dataset), str(against))
+    found = inspection.compare(first, second, names=names, on_recording=tell)
+    on_progress(total, total, "")
+    there = [len(opened) for opened in stores]
+    return replace(found, this=replace(found.this, there=there[0]), other=replace(found.other, there=there[1]))
+
+
+def _evenly(keys: list[Any], most: int) -> list[Any]:
+    return keys if len(keys) <= most else [keys[place * len(keys) // most] for place in range(most)]
+
+
+def inspect(raw: str | Path, *, adapter: str | None = None) -> Proposal:
+    """Look at a raw folder that nobody described, and propose the manifest that it would need; nothing is written.
+
+    Every adapter that can propose (``contracts.Proposer``) is asked, or the one named. Raises ``UsageError`` for an
+    absent folder, or where several make something of it and none is named; ``DataError`` where none does.
+    """
+    path = _existing(raw)
+    askable = _proposers() if adapter is None else {adapter: plugins.create("adapters", adapter)}
+    deaf = [name for name, asked in askable.items() if not isinstance(asked, Proposer)]
+    if deaf:
+        raise UsageError(f"Adapter '{deaf[0]}' cannot propose a manifest; those that can: {', '.join(_proposers())}.")
+    found: dict[str, Proposal] = {}
+    problems: list[str] = []
+    for name, asked in askable.items():
+        try:
+            found[name] = asked.propose(path)
+        except DataError as error:
+            problems += [f"{name}: {problem}" if len(askable) > 1 else problem for problem in error.problems]
+    if len(found) > 1:
+        raise UsageError(f"The adapters {' and '.join(found)} make something of '{raw}'; choose with --adapter.")
+    if not found:
+        raise DataError(
+            problems or "there is no adapter that can propose a manifest; see 'kinbench list adapters'", where=raw
+        )
+    return next(iter(found.values()))
+
+
+def _proposers() -> dict[str, Any]:
+    """Return every adapter that can propose; one that cannot be made disturbs nobody else's."""
+    found = {}
+    for name in plugins.find("adapters"):
+        try:
+            reader = plugins.create("adapters", name)
+        except KinbenchError:
+            continue
+        if isinstance(reader, Proposer):
+            found[name] = reader
+    return found
+
+
+def page(
+    what: Report | Proposal,
+    to: str | Path | None = None,
+    *,
+    dataset: str | Path | None = None,
+    comparison: Comparison | None = None,
+    raw: str | Path = "",
+    data: Folder = None,
+) -> str:
+    """Return a report, or a proposal, as one self-contained HTML page; with ``to``, write it there as well.
+
+    A report's ``dataset`` is where plots come from (none without it), ``comparison`` what to show of another store; a
+    proposal's ``raw`` is the folder's name. Raises ``UsageError`` where matplotlib is not installed (the extra
+    ``pages``), or where ``to`` is not named as a page is.
+    """
+    from kinbench import pages
+
+    target = None if to is None else page_path(to)
+    if isinstance(what, Proposal):
+        html = pages.proposal(what, raw=Path(raw).resolve().name if raw else "")
+    else:
+        html = pages.report(what, None if dataset is None else open(dataset, data=data), comparison)
+    if target is not None:
+        files.publish(html.encode(), target)
+    return html
+
+
+def page_path(to: str | Path) -> Path:
+    """Return where a page is to go; raises ``UsageError`` unless it is named as one, or where none can be drawn."""
+    from kinbench import pages
+
+    path = Path(to)
+    if path.suffix.lower() not in (".html", ".htm") or path.is_dir():
+        raise UsageError(f"--html: expected the name of a page, such as report.html, got '{to}'.")
+    pages.require()
+    return path
 
 
 def _existing(raw: str | Path) -> Path:
@@ -394,4 +511,18 @@ def _plugin_info(plugin: plugins.Plugin) -> dict[str, Any]:
         described |= {key: value for key, value in asdict(card).items() if key != "name"}
     elif isinstance(loaded, BenchmarkProtocol):
         described |= asdict(loaded.card)
+    if callable(getattr(loaded, "schema", None)):
+        described["manifest_schema"] = f"kinbench info {plugin.name} --schema > kinbench.schema.json"
     return described
+
+
+def manifest_schema(adapter: str) -> dict[str, Any]:
+    """Return the JSON Schema of the manifest that an adapter reads, for editors to complete and check it by.
+
+    Raises ``UsageError`` for an adapter that reads none.
+    """
+    reader = plugins.create("adapters", adapter)
+    if not callable(getattr(reader, "schema", None)):
+        raise UsageError(f"Adapter '{adapter}' reads no manifest, so it has no schema; 'lab' does.")
+    found: dict[str, Any] = reader.schema()
+    return found

@@ -31,7 +31,8 @@ class DatasetCard:
     """What a dataset is, for people and for the store. Unknown is said, never guessed.
 
     ``persons`` is how many people it holds in full, ``sensors`` which ones they wore (or that none are real), ``tier``
-    how its reference was measured (``schema.TIERS``).
+    how its reference was measured (``schema.TIERS``). ``settings`` is filled in by a conversion: how the adapter was
+    set.
     """
 
     name: str
@@ -47,6 +48,7 @@ class DatasetCard:
     persons: int | None = None
     sensors: str = ""
     tier: str = ""
+    settings: str = ""
 
 
 @dataclass(frozen=True)

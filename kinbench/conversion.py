@@ -20,8 +20,8 @@ from kinbench.recording import Declared, Key, Placement, Recording, SensorEntry,
 from kinbench.schema import DOFS, IDENTIFIER
 
 Progress = Callable[[int, int, str], None]
-_IDENTITY = ("title", "version", "licence", "redistributable", "citation", "simulation")
-"""What must agree before recordings are added to a store: two datasets under one name would pass as one."""
+_IDENTITY = ("title", "version", "licence", "redistributable", "citation", "simulation", "settings")
+"""What must agree before recordings are added to a store: two datasets, or one read in two ways, would pass as one."""
 
 
 def ignore(done: int, total: int, label: str) -> None:
@@ -186,6 +186,7 @@ def convert(
     folder: Path,
     *,
     name: str | None = None,
+    settings: str = "",
     sites: Sites | None = None,
     on_progress: Progress = ignore,
 ) -> Conversion:
@@ -193,11 +194,13 @@ def convert(
 
     Recordings are added to a store of the same dataset that is already there, or replace those of the same key; one
     that fails now takes what was made of it before out of the store. ``name`` overrides the
-    dataset's name; ``sites`` puts its virtual sensors where those of a store sit. Nothing is left behind when no
+    dataset's name; ``settings`` says how the adapter was set, and ``sites`` puts its virtual sensors where those of a
+    store sit: a store holds recordings of one setting only. Nothing is left behind when no
     recording converts. Raises ``UsageError`` for a folder or manifest that cannot be taken, and for ``sites`` where
     sensors were measured; ``DataError`` for a folder that holds nothing the adapter knows.
     """
     found = _named(adapter.find(raw), name)
+    found = replace(found, card=replace(found.card, settings=_told(settings, sites)))
     if not found.sources:
         raise DataError("expected recordings, found none that this adapter knows; see 'kinbench info'", where=raw)
     path = folder / f"{found.card.name}.zarr"
@@ -217,14 +220,20 @@ def convert(
     return Conversion(path, found.card, tuple(outcomes), left_over, sites)
 
 
+def _told(settings: str, sites: Sites | None) -> str:
+    """Return in what way the raw files are read, as the store's card keeps it."""
+    return ", ".join(filter(None, (settings, f"sites of {sites.dataset}" if sites is not None else "")))
+
+
 def _keys_before(path: Path, card: DatasetCard) -> set[Key]:
     """Return what the store holds already; raises ``UsageError`` where that is of another dataset."""
     if not path.exists():
         return set()
     there = store.open(path)
-    other = [name for name in _IDENTITY if there.card.get(name) != getattr(card, name)]
+    told_then = {"settings": "", **there.card}
+    other = [name for name in _IDENTITY if told_then.get(name) != getattr(card, name)]
     if other:
-        told = ", ".join(f"{name} {there.card.get(name)!r} and not {getattr(card, name)!r}" for name in other)
+        told = ", ".join(f"{name} {told_then.get(name)!r} and not {getattr(card, name)!r}" for name in other)
         raise UsageError(
             f"{path} holds another dataset ({told}); give this one another name (--name), or remove that store."
         )
@@ -334,8 +343,6 @@ def _named(found: RawDataset, name: str | None) -> RawDataset:
 
 
 def _rekeyed(recording: Recording, key: Key) -> Recording:
-    attrs = dict(recording.attrs)
-    if attrs.get("person") == recording.key.person:
-        attrs["person"] = key.person
-    attrs.update(dataset=key.dataset, subject=key.subject, session=key.session, trial=key.trial)
-    return replace(recording, key=key, attrs=attrs)
+    """Return the recording under another key. Its person stays who it was: a store's name makes nobody anew."""
+    named = {"dataset": key.dataset, "subject": key.subject, "session": key.session, "trial": key.trial}
+    return replace(recording, key=key, attrs={**recording.attrs, **named})

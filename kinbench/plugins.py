@@ -97,6 +97,12 @@ def create(kind: Kind, selector: str) -> Any:
         raise UsageError(f"{_singular(kind)} '{name}' does not take these settings: {error}.") from error
 
 
+def settings_text(selector: str) -> str:
+    """Return the settings of ``'name[key=value]'`` in one order and spelling, empty where there are none."""
+    _, settings = parse_selector(selector)
+    return ", ".join(f"{key}={value}" for key, value in sorted(settings.items()))
+
+
 def settings_of(factory: Any) -> dict[str, Any] | None:
     """Return a factory's settings and their defaults, None where it takes any keyword or does not tell."""
     try:

@@ -81,13 +81,14 @@ def _full(name: str, leg: str) -> str:
     return f"{name}_{leg}" if leg and name not in ("pelvis", "trunk") else name
 
 
+_WORDS = {"true": True, "false": False, "none": None}
 _SELECTOR = re.compile(r"(?P<name>[^\[\]]+)(\[(?P<settings>[^\[\]]*)\])?")
 
 
 def parse_selector(text: str) -> tuple[str, dict[str, Any]]:
     """Return (name, settings) of ``'my-lstm[hidden=64,dropout=0.1]'``; raises ``ValueError`` on any other form.
 
-    Values become int, float, bool or stay text.
+    Values become int, float, true, false or none, or stay text.
     """
     match = _SELECTOR.fullmatch(text.strip())
     if match is None:
@@ -102,8 +103,8 @@ def parse_selector(text: str) -> tuple[str, dict[str, Any]]:
 
 
 def _value(text: str) -> Any:
-    if text in ("true", "false"):
-        return text == "true"
+    if text in _WORDS:
+        return _WORDS[text]
     for kind in (int, float):
         try:
             return kind(text)

@@ -69,10 +69,10 @@ def test_a_standing_body_is_upright_straight_and_as_tall_as_a_body(samples):
 
 def test_still_bodies_feel_gravity_upwards_in_segment_axes(samples):
     for segment in ("trunk", "pelvis", "thigh_l", "thigh_r", "shank_l", "shank_r", "foot_l", "foot_r"):
-        acc = np.median(in_segment_axes(samples["stand"].imu, "acc", segment), axis=0)
+        acc = np.nanmedian(in_segment_axes(samples["stand"].imu, "acc", segment), axis=0)
         assert acc[1] > 0.97 * GRAVITY and abs(np.linalg.norm(acc) - GRAVITY) < 0.2, segment
     for segment in ("thigh_l", "thigh_r"):  # sitting: the front of the thigh is up
-        acc = in_segment_axes(samples["seated"].imu, "acc", segment).mean(axis=0)
+        acc = np.nanmean(in_segment_axes(samples["seated"].imu, "acc", segment), axis=0)
         assert acc[0] > 0.85 * GRAVITY and abs(np.linalg.norm(acc) - GRAVITY) < 0.05
 
 
@@ -94,10 +94,13 @@ def test_the_leg_that_moves_is_the_leg_whose_sensor_moves(samples, shared):
             s: -(in_segment_axes(imu, "gyr", f"shank_{s}") - in_segment_axes(imu, "gyr", f"thigh_{s}"))[:, 2]
             for s in (side, other)
         }
-        own, swapped = (np.corrcoef(bend, knee[s])[0, 1] for s in (side, other))
+        known = np.isfinite(knee[side]) & np.isfinite(knee[other])  # but where the fit jumps
+        assert known.mean() > 0.75
+        own, swapped = (np.corrcoef(bend[known], knee[s][known])[0, 1] for s in (side, other))
         assert own > 0.9 and swapped < 0.5, (side, own, swapped)
         raw = np.degrees(poses[:, 3 * joint])
-        assert np.corrcoef(raw, angle.sel(dof=f"knee_flexion_{side}"))[0, 1] > 0.95
+        bent = angle.sel(dof=f"knee_flexion_{side}").values
+        assert np.corrcoef(raw[np.isfinite(bent)], bent[np.isfinite(bent)])[0, 1] > 0.95
 
 
 def test_inspection_finds_no_fault_of_axes_units_or_sides(samples):

@@ -315,6 +315,10 @@ def test_two_different_tables_are_refused(tmp_path):
 # --- damaged sessions -------------------------------------------------------------------------------------------------
 
 
+INSIDE = slice(10, -10)
+"""Away from the ends, where the low-pass ahead of the virtual sensors leans on what it made up."""
+
+
 def test_missing_samples_are_missing_and_spoil_no_other_segment(session, tmp_path):
     running = session["running"]
     running["R_thigh_2"][100:110] = [[None, None, None]] * 10  # three markers are left
@@ -329,7 +333,7 @@ def test_missing_samples_are_missing_and_spoil_no_other_segment(session, tmp_pat
     assert not done.reference["valid"].sel(dof="ankle_dorsiflexion_l").values[200:205].any()
     assert done.reference["valid"].sel(dof="knee_flexion_l").all()
     assert not done.imu["valid"].sel(sensor="foot_l").values[200:205].any()
-    assert done.imu["valid"].sel(sensor="foot_r").all()
+    assert done.imu["valid"].sel(sensor="foot_r").values[INSIDE].all()
 
 
 def _drop(*path):
@@ -437,7 +441,7 @@ def test_another_unit_or_world_is_refused(session, tmp_path, turn, told):
 def test_markers_taken_for_each_other_are_masked_with_the_reason_and_nothing_else_is(session, tmp_path):
     clean = prepare(source(written(tmp_path, session)))
     assert clean.attrs["quality"] == []
-    assert "valid" not in clean.imu or clean.imu["valid"].all()
+    assert clean.imu["valid"].values[INSIDE].all()
     running, span = session["running"], slice(300, 320)
     running["R_thigh_1"][span], running["R_thigh_2"][span] = running["R_thigh_2"][span], running["R_thigh_1"][span]
     recording = prepare(source(written(tmp_path, session)))

@@ -111,11 +111,11 @@ def test_an_error_of_ours_is_not_a_bad_recording(tmp_path):
     assert [key.trial for key in store.open(tmp_path / "data" / "lab.zarr")] == ["one"]
 
 
-def test_another_name_goes_into_keys_attributes_and_persons(tmp_path):
+def test_another_name_goes_into_keys_and_attributes_and_makes_nobody_anew(tmp_path):
     done = convert(Toy(declared()), tmp_path, tmp_path / "data", name="mine")
     kept = store.open(done.path).read(done.outcomes[0].key)
     assert done.path.name == "mine.zarr"
-    assert (kept.key.dataset, kept.attrs["dataset"], kept.attrs["person"]) == ("mine", "mine", "mine/S1")
+    assert (kept.key.dataset, kept.attrs["dataset"], kept.attrs["person"]) == ("mine", "mine", "lab/S1")
 
 
 def test_a_person_known_elsewhere_keeps_that_name(tmp_path):
@@ -123,6 +123,13 @@ def test_a_person_known_elsewhere_keeps_that_name(tmp_path):
     found = replace(found, attrs={**found.attrs, "person": "other/P7"})
     done = convert(Toy(found), tmp_path, tmp_path / "data", name="mine")
     assert store.open(done.path).read(done.outcomes[0].key).attrs["person"] == "other/P7"
+
+
+def test_a_store_holds_recordings_read_in_one_way_only(tmp_path):
+    convert(Toy(declared()), tmp_path, tmp_path / "data", settings="convention=clinic")
+    convert(Toy(declared()), tmp_path, tmp_path / "data", settings="convention=clinic")
+    with pytest.raises(UsageError, match="settings 'convention=clinic' and not ''"):
+        convert(Toy(declared()), tmp_path, tmp_path / "data")
 
 
 def test_a_name_that_is_no_name_is_refused(tmp_path):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from kinbench.errors import DataError, UsageError
+from kinbench.errors import DataError
 from kinbench.schema import GRAVITY
 from kinbench.virtual_imu import angular_acceleration, angular_rate, on_segment, smooth, specific_force, transfer
 
@@ -297,7 +297,7 @@ def test_smoothing_bridges_no_gap_and_gives_up_on_what_is_too_short():
 
 @pytest.mark.parametrize("cutoff_hz", [0.0, -1.0, 100.0, 150.0, np.nan])
 def test_a_cutoff_that_cannot_be_is_refused(cutoff_hz):
-    with pytest.raises(UsageError, match="cutoff_hz must lie between 0 and half the rate"):
+    with pytest.raises(DataError, match="cutoff_hz must lie between 0 and half the rate"):
         smooth(np.zeros((50, 3)), held([1.0, 0, 0, 0], 50), RATE_HZ, cutoff_hz)
 
 

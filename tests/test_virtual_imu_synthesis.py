@@ -142,7 +142,9 @@ def test_the_history_tells_the_whole_request_and_what_came_of_it(person):
     assert {name: step[name] for name in asked.plain()} == asked.plain()
     measured = step["measured"]
     assert (measured["motion_rate_hz"], measured["rate_hz"]) == (RATE_HZ, 100.0)
-    assert measured["missing"] == {"shank": 0, "foot": 0}
+    assert (
+        0 < measured["missing"]["shank"] == measured["missing"]["foot"] < 60
+    )  # both ends, which the low-pass makes up
     assert measured["clipped"]["foot"] > 0
     assert 0 < measured["tissue_travel_m"]["shank"] < 0.02
 
@@ -154,7 +156,24 @@ def test_the_cutoff_smooths_the_segment_ahead_of_the_sensor(person):
     done = synthesise(of(person, request(FOOT, dynamics=Dynamics(cutoff_hz=8.0))))
     place, turn = smooth(person.position["foot_r"], quaternions(person.rotation["foot_r"]), RATE_HZ, 8.0)
     read = specific_force(*on_segment(place, turn, FOOT.offset_m, TURN), RATE_HZ)
-    np.testing.assert_allclose(done.imu["acc"].values[:, 0], read, atol=1e-5)
+    inside = slice(28, -28)  # a cutoff's length of 25 samples, and 3 that the derivative looks ahead
+    np.testing.assert_allclose(done.imu["acc"].values[inside, 0], read[inside], atol=1e-5)
+    assert not done.imu["valid"].values[:28].any() and not done.imu["valid"].values[-28:].any()
+
+
+def test_no_valid_sample_leans_on_what_the_low_pass_made_up(person):
+    """The filter goes on beyond either end with no acceleration, which a foot that swings there does not have."""
+    swinging = slice(600, 1400)
+    part = replace(
+        person,
+        time=person.time[swinging],
+        position={name: place[swinging] for name, place in person.position.items()},
+        rotation={name: turn[swinging] for name, turn in person.rotation.items()},
+    )
+    asked = request(FOOT, dynamics=Dynamics(cutoff_hz=30.0))
+    cut, whole = synthesise(of(part, asked)).imu, synthesise(of(person, asked)).imu
+    off = np.abs(cut["acc"].values[:, 0] - whole["acc"].values[swinging, 0]).max(axis=1)
+    assert off[cut["valid"].values[:, 0]].max() < 1.0 and cut["valid"].values.mean() > 0.97
 
 
 def test_a_misaligned_sensor_reads_turned_signals_and_keeps_what_is_believed_of_it(person):
@@ -219,12 +238,14 @@ def test_what_is_missing_stays_missing_and_is_counted(person, tissue):
     hole = slice(700, 706)
     asked = request(dynamics=Dynamics(cutoff_hz=20.0, soft_tissue=tissue))
     done, whole = synthesise(of(person, asked, shank_r=hole)), synthesise(of(person, asked))
-    reach = 3 if tissue is None else 6
-    unknown = np.zeros(len(person.time), dtype=bool)
+    reach = 10 + (3 if tissue is None else 6)  # the low-pass's edge, and what the derivatives look ahead
+    ends = np.ones(len(person.time), dtype=bool)
+    ends[reach:-reach] = False
+    unknown = ends.copy()
     unknown[700 - reach : 706 + reach] = True
     np.testing.assert_array_equal(np.isnan(done.imu["acc"].values[:, 0]).any(axis=1), unknown)
-    np.testing.assert_array_equal(done.imu["valid"].values, np.stack([~unknown, np.ones_like(unknown)], axis=1))
-    assert step_of(done)["measured"]["missing"] == {"shank": int(unknown.sum()), "foot": 0}
+    np.testing.assert_array_equal(done.imu["valid"].values, np.stack([~unknown, ~ends], axis=1))
+    assert step_of(done)["measured"]["missing"] == {"shank": int(unknown.sum()), "foot": int(ends.sum())}
     np.testing.assert_array_equal(done.imu["acc"].values[:, 1], whole.imu["acc"].values[:, 1])
     np.testing.assert_allclose(done.imu["acc"].values[:600, 0], whole.imu["acc"].values[:600, 0], atol=1e-3)
 
@@ -331,14 +352,24 @@ def test_clipping_clips_and_counts(person):
         (request(hardware=Hardware(rate_hz=0.0)), "rate_hz must be positive"),
         (request(hardware=Hardware(gyr_range=-1.0)), "gyr_range must be positive"),
         (request(hardware=Hardware(acc_noise_density=-0.1)), "acc_noise_density must not be negative"),
-        (request(dynamics=Dynamics(cutoff_hz=100.0)), "cutoff_hz must lie between 0 and half the rate"),
-        (request(dynamics=Dynamics(soft_tissue=SoftTissue(natural_hz=150.0))), "natural_hz below half the rate"),
         (request(dynamics=Dynamics(soft_tissue=SoftTissue(damping=0.0))), "a damping"),
     ],
 )  # fmt: skip
 def test_a_request_that_cannot_be_met_is_refused(person, asked, said):
     with pytest.raises(UsageError, match=said):
         synthesise(of(person, asked))
+
+
+@pytest.mark.parametrize(
+    ("dynamics", "said"),
+    [
+        (Dynamics(cutoff_hz=100.0), "cutoff_hz must lie between 0 and half of this recording's rate"),
+        (Dynamics(soft_tissue=SoftTissue(natural_hz=150.0)), "natural_hz must lie between 0 and half of this"),
+    ],
+)
+def test_a_recording_too_slow_for_the_request_fails_alone(person, dynamics, said):
+    with pytest.raises(DataError, match=said):
+        synthesise(of(person, request(dynamics=dynamics)))
 
 
 def test_all_that_is_wrong_with_a_request_is_told_at_once(person):

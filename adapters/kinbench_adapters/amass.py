@@ -90,7 +90,7 @@ class AmassAdapter:
 
     def __init__(
         self,
-        body_model: str = "",
+        body_model: str | None = None,
         height_m: float | None = None,
         sites: str = "kinbench",
         zero: str = "rest",
@@ -99,7 +99,7 @@ class AmassAdapter:
         seed: int = 0,
         cutoff_hz: float | None = None,
         still: str = "keep",
-        compat: str = "none",
+        compat: str | None = None,
         flavour: str = "any",
     ) -> None:
         self._settings = Settings(

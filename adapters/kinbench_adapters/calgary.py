@@ -8,6 +8,7 @@ one on each cluster.
 from __future__ import annotations
 
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import ClassVar
 
@@ -23,7 +24,7 @@ from kinbench_adapters._formats.archive import members
 
 _FILES = "https://ndownloader.figshare.com/files"
 _PAGE = "https://doi.org/10.25452/figshare.plus.24255795"
-_COMPAT = ("none", RAPP2021)
+_COMPAT = (None, RAPP2021)
 
 
 def _problem_of(path: Path) -> str | None:
@@ -105,7 +106,7 @@ class CalgaryAdapter:
     def __init__(
         self,
         convention: str = "isb",
-        compat: str = "none",
+        compat: str | None = None,
         cutoff_hz: float = CUTOFF_HZ,
         residual_mm: float = Limits.residual_mm,
         residual_sd: float = Limits.residual_sd,
@@ -119,8 +120,10 @@ class CalgaryAdapter:
         numbers = {"residual_mm": residual_mm, "residual_sd": residual_sd, "turn_dps": turn_dps, "speed_mps": speed_mps,
                    "margin_s": margin_s, "masked_share": masked_share}  # fmt: skip
         for name, value in {"cutoff_hz": cutoff_hz, **numbers}.items():
-            if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < inf:
                 raise UsageError(f"adapter 'calgary': {name} must be a number not below 0, and is '{value}'.")
+        if not cutoff_hz > 0:
+            raise UsageError(f"adapter 'calgary': cutoff_hz must be a frequency above 0, and is '{cutoff_hz}'.")
         if masked_share > 1:
             raise UsageError(f"adapter 'calgary': masked_share must be a share from 0 to 1, and is {masked_share:g}.")
         self._settings = Settings(convention, compat, cutoff_hz, Limits(**numbers))
@@ -141,6 +144,7 @@ class CalgaryAdapter:
         return RawDataset(self.card, tuple(sources))
 
 
-def _require_word(name: str, value: str, known: tuple[str, ...]) -> None:
+def _require_word(name: str, value: str | None, known: tuple[str | None, ...]) -> None:
     if value not in known:
-        raise UsageError(f"adapter 'calgary': {name} must be one of {', '.join(known)}, and is '{value}'.")
+        words = ", ".join(word or "none" for word in known)
+        raise UsageError(f"adapter 'calgary': {name} must be one of {words}, and is '{value}'.")

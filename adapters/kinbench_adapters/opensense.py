@@ -19,7 +19,7 @@ from kinbench.contracts import DatasetCard, RawDataset, RawTree, Source
 from kinbench.errors import UsageError
 from kinbench_adapters._opensense.inventory import STUDY_PAGE, TREE
 from kinbench_adapters._opensense.recording import load
-from kinbench_adapters._opensense.trials import LAYOUTS, find_trials
+from kinbench_adapters._opensense.trials import find_trials
 
 SIMULATED = "SIMULATED.json"
 """A file of this name at the root marks a folder as simulated: {"simulation": true, "name", "version", "seed"}."""
@@ -37,13 +37,14 @@ class OpenSenseAdapter:
         description=(
             "11 people, walking and a sequence of lower-limb tasks of 10 minutes each; 8 Xsens MTw on trunk, pelvis, "
             "thighs, shanks and feet at 100 Hz (two people 40 Hz); joint angles by OpenSim inverse kinematics of "
-            "optical markers (Rajagopal 2015), or marker plates on the sensors, at 100 Hz, not synchronised with them."
+            "optical markers (Rajagopal 2015), or marker plates on the sensors, at 100 Hz, not synchronised with them. "
+            "This adapter has not been tried on the full download."
         ),
         licence="unconfirmed",
         redistributable=False,
         access=(
             "By hand: download study20-latest.tar.gz (5.5 GB) from SimTK's DataShare, accept its terms there, and "
-            f"unpack it. {LAYOUTS}"
+            "unpack it; 'kinbench data opensense' shows the tree."
         ),
         citation=(
             "Al Borno M, O'Day J, et al. OpenSense: An open-source toolbox for inertial-measurement-unit-based "

@@ -34,6 +34,9 @@ Results = Annotated[
     Path | None,
     typer.Option("--results", metavar="DIR", help="Folder of the results. Default: $KINBENCH_RESULTS, else ./results."),
 ]
+Html = Annotated[
+    Path | None, typer.Option("--html", metavar="FILE", help="Also write a page with plots (needs the extra 'pages').")
+]
 Names = list[str] | None
 
 
@@ -157,21 +160,89 @@ def convert(
     _fail_if(conversion.failed)
 
 
-@app.command(epilog="Example: kinbench validate data/opensense.zarr")
+@app.command(epilog="Example: kinbench inspect ./raw --to kinbench.yaml --html proposal.html")
+def inspect(
+    raw: Annotated[Path, typer.Argument(help="Folder of raw files that nobody described.")],
+    to: Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Write the proposed manifest here.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="With --to: replace a file that is there.")] = False,
+    html: Html = None,
+    adapter: Annotated[
+        str | None, typer.Option("--adapter", metavar="NAME", help="Ask this adapter only, where several propose.")
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Look at a raw folder and propose its manifest, saying how sure each field is.
+
+    Exits 0 where every field is known or guessed, 1 where questions are open: then the manifest is not complete.
+    """
+    _refuse_to_replace(to, force)
+    page = _page(html)
+    proposal = kinbench.inspect(raw, adapter=adapter)
+    if to is not None:
+        _write(to, proposal.manifest)
+        display.say(f"wrote {to}", quiet)
+    if page is not None:
+        kinbench.page(proposal, page, raw=raw)
+        display.say(f"wrote {page}", quiet)
+    open_ = [guess for guess in proposal.guesses if guess.verdict == "open"]
+    if json:
+        display.show_json(display.plain_proposal(proposal))
+    else:
+        display.show(display.proposal_text(proposal))
+    _fail_if(open_)
+
+
+@app.command(epilog="Example: kinbench validate data/opensense.zarr --against my-lab --html report.html")
 def validate(
     store: Annotated[str, typer.Argument(help="A store: its path, or its name in the data folder.")],
+    against: Annotated[
+        str | None, typer.Option("--against", metavar="STORE", help="Lay this store beside it: gait cycles, spectra.")
+    ] = None,
+    html: Html = None,
     data: Data = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """List what is wrong with a store: schema, physics, bytes."""
+    page = _page(html)
     with display.progress("validate", quiet) as bar:
         report = kinbench.validate(store, data=data, on_progress=bar)
+    comparison = None
+    if against is not None:
+        with display.progress("compare", quiet) as bar:
+            comparison = kinbench.compare(store, against, data=data, on_progress=bar)
+    if page is not None:
+        kinbench.page(report, page, dataset=store, comparison=comparison, data=data)
+        display.say(f"wrote {page}", quiet)
     if json:
-        display.show_json(report.to_json())
+        beside = {} if comparison is None else {"against": comparison.to_json()}
+        display.show_json({**report.to_json(), **beside})
     else:
         display.show(report.text(findings=not quiet))
+        if comparison is not None:
+            display.show(comparison.text())
     _fail_if(not report.ok)
+
+
+def _page(html: Path | None) -> Path | None:
+    """Refuse a page that could not be written before anything is computed for it."""
+    if html is None:
+        return None
+    from kinbench.api import page_path
+
+    return page_path(html)
+
+
+def _refuse_to_replace(to: Path | None, force: bool) -> None:
+    if to is not None and to.exists() and not force:
+        raise UsageError(f"--to: '{to}' is there already; name another file, or say --force to replace it.")
+
+
+def _write(to: Path, text: str) -> None:
+    from kinbench.files import publish
+
+    publish(text.encode(), to)
 
 
 @app.command(epilog="Example: kinbench run --protocol cross-dataset --task knee-pair --model ridge --model my-lstm")
@@ -268,11 +339,17 @@ def list_(
 @app.command(epilog="Example: kinbench info knee-pair")
 def info(
     name: Annotated[str, typer.Argument(help="A dataset, adapter, task, protocol or model.")],
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON Schema of an adapter's manifest, for editors.")
+    ] = False,
     data: Data = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Tell what one of them is."""
+    if schema:
+        display.show_json(kinbench.manifest_schema(name))
+        return
     described = kinbench.info(name, data=data)
     if json:
         display.show_json(described)
@@ -281,7 +358,7 @@ def info(
         display.show(f"{entry['kind']} {entry['name']}")
         for key, value in entry.items():
             if key not in ("kind", "name") and value not in (None, "", [], {}):
-                display.show(f"  {key}: {display.plain(value)}")
+                display.show(f"  {key}: {display.settings(value) if key == 'settings' else display.plain(value)}")
 
 
 def _show_board(board: Any, json: bool) -> None:

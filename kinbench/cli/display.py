@@ -64,6 +64,19 @@ def columns(rows: Sequence[Mapping[str, object]], names: Sequence[str]) -> str:
     )
 
 
+def settings(value: Mapping[str, Any]) -> str:
+    """Return settings with their defaults as they are written in a selector: ``name[key=value]``."""
+    return ", ".join(f"{key}={_word(item)}" for key, item in value.items())
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "none" if value is None else str(value)
+
+
 def plain(value: Any) -> str:
     """Return a JSON-plain value as a person would write it."""
     if isinstance(value, Mapping):
@@ -73,3 +86,53 @@ def plain(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+# --- proposals -------------------------------------------------------------------------------------------------------
+
+
+def plain_proposal(proposal: Any) -> dict[str, Any]:
+    """Return a proposal as JSON-plain values, without its drafts."""
+    return {
+        "complete": not any(guess.verdict == "open" for guess in proposal.guesses),
+        "fields": [
+            {"field": guess.field, "value": guess.value, "verdict": guess.verdict, "confidence": guess.confidence,
+             "evidence": guess.evidence}
+            for guess in proposal.guesses
+        ],
+        "drafts": [str(draft.key) for draft in proposal.drafts],
+        "manifest": proposal.manifest,
+    }  # fmt: skip
+
+
+def proposal_text(proposal: Any) -> str:
+    """Return a proposal for people: one line a field, then the open questions, then the sum of it."""
+    rows = [
+        {"field": printable(guess.field), "value": _short(printable(_value(guess.value))),
+         "verdict": guess.verdict, "confidence": f"{guess.confidence:.2f}", "evidence": printable(guess.evidence)}
+        for guess in proposal.guesses
+    ]  # fmt: skip
+    questions = [guess for guess in proposal.guesses if guess.verdict == "open"]
+    lines = [columns(rows, ("field", "value", "verdict", "confidence", "evidence"))]
+    if questions:
+        lines += ["", "open questions, to be answered in the manifest:"]
+        lines += [f"  {printable(guess.field)}: {printable(guess.evidence)}" for guess in questions]
+    counts = {verdict: sum(guess.verdict == verdict for guess in proposal.guesses) for verdict in _VERDICTS}
+    lines += ["", ", ".join(f"{count} {verdict}" for verdict, count in counts.items())]
+    return "\n".join(lines)
+
+
+_VERDICTS = ("known", "guessed", "open")
+
+
+def printable(text: str) -> str:
+    """Return text of unknown origin so that it cannot steer a terminal: control characters are spelt out."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+def _value(value: Any) -> str:
+    return "-" if value is None else plain(value)
+
+
+def _short(text: str, most: int = 40) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"

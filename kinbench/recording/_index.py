@@ -36,6 +36,8 @@ class IndexEntry:
     convention: str | None
     tier: str | None
     simulation: bool
+    compat: str | None = None
+    """The published error that this recording reproduces on request; no task takes it."""
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,11 @@ class Recording:
     seconds.
 
     ``attrs`` (JSON-plain) holds ``schema.RECORDING_ATTRS``: among them ``person`` (the id of a human being over
-    datasets, ``dataset/subject`` unless an alias is known), ``rates`` ({stream: {nominal_hz, measured_hz, regular,
-    lost, ...}}), ``world`` (text), ``sync`` ({method, offset_s, shift_s, confidence, ...}), ``source`` (list of
-    {name, sha256}), ``adapter`` ({name, version}), ``history`` (list of {step, ...parameters}), ``simulation``
-    (bool), ``absent`` ({what: reason}), optional ``quality`` (list of flags), ``person_table`` (schema.PERSON_FIELDS).
+    datasets, ``dataset/subject`` unless an alias is known, whatever the store is called), ``rates`` ({stream:
+    {nominal_hz, measured_hz, regular, lost, ...}}), ``world`` (text), ``sync`` ({method, offset_s, shift_s, confidence,
+    ...}), ``source`` (list of {name, sha256}), ``adapter`` ({name, version}), ``history`` (list of {step,
+    ...parameters}), ``simulation`` (bool), ``absent`` ({what: reason}), optional ``compat`` (the published error that it
+    reproduces on request), ``quality`` (list of flags), ``person_table`` (schema.PERSON_FIELDS).
     """
 
     key: Key

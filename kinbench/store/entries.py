@@ -40,6 +40,7 @@ def entry_of(recording: Recording, digest: str) -> IndexEntry:
         convention=None if angle is None else angle.attrs.get("convention"),
         tier=next((tier for tier in tiers if tier), None),
         simulation=bool(attrs.get("simulation")),
+        compat=attrs.get("compat"),
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from kinbench.virtual_imu._derivatives import MINIMUM_SAMPLES
 from kinbench.virtual_imu._hardware import Output, clock, output_rate, read_out
 from kinbench.virtual_imu._quaternions import exponential, turn
 from kinbench.virtual_imu._signals import angular_rate, on_segment, specific_force
-from kinbench.virtual_imu._smoothing import smooth
+from kinbench.virtual_imu._smoothing import edge, smooth
 from kinbench.virtual_imu._soft_tissue import ride
 
 FloatArray = NDArray[np.float64]
@@ -37,7 +37,8 @@ def synthesise(recording: Recording) -> Recording:
     ``history`` gains the whole request and, as ``measured``, what came of it: both rates, and per sensor how many
     samples are missing, how many values were clipped, and how far soft tissue travelled. Without a request the
     recording comes back as it is. Raises ``UsageError`` for a request that cannot be met (all reasons at once), and
-    ``DataError`` for a reference whose time is not equally spaced or is shorter than four samples.
+    ``DataError`` for a reference whose time is not equally spaced, is shorter than four samples, or is too slow for
+    the request.
     """
     declared = recording.declared or Declared()
     request = declared.virtual
@@ -96,15 +97,25 @@ def _require(key: Key, request: VirtualImu, reference: xr.Dataset, rate_hz: floa
                 problems.append(f"hardware {name} must be positive, and is {value:g}")
         elif not value >= 0:
             problems.append(f"hardware {name} must not be negative, and is {value:g}")
-    cutoff_hz, tissue = request.dynamics.cutoff_hz, request.dynamics.soft_tissue
-    if cutoff_hz is not None and not 0 < cutoff_hz < rate_hz / 2:
-        problems.append(f"cutoff_hz must lie between 0 and half the rate ({rate_hz / 2:g} Hz), and is {cutoff_hz:g}")
-    if tissue is not None and not (0 < tissue.natural_hz < rate_hz / 2 and tissue.damping > 0 and tissue.limit_m > 0):
-        problems.append(
-            f"soft tissue needs a natural_hz below half the rate ({rate_hz / 2:g} Hz), a damping and a limit_m above 0"
-        )
+    tissue = request.dynamics.soft_tissue
+    if tissue is not None and not (tissue.damping > 0 and tissue.limit_m > 0):
+        problems.append("soft tissue needs a damping and a limit_m above 0")
     if problems:
         raise UsageError("\n".join(f"{key}: {problem}" for problem in problems))
+    _require_rate(key, request, rate_hz)
+
+
+def _require_rate(key: Key, request: VirtualImu, rate_hz: float) -> None:
+    """Refuse what would suit a faster recording: it is this one that fails, and others may well convert."""
+    limit = f"must lie between 0 and half of this recording's rate ({rate_hz / 2:g} Hz)"
+    cutoff_hz, tissue = request.dynamics.cutoff_hz, request.dynamics.soft_tissue
+    problems = []
+    if cutoff_hz is not None and not 0 < cutoff_hz < rate_hz / 2:
+        problems.append(f"cutoff_hz {limit}, and is {cutoff_hz:g}")
+    if tissue is not None and not 0 < tissue.natural_hz < rate_hz / 2:
+        problems.append(f"soft tissue's natural_hz {limit}, and is {tissue.natural_hz:g}")
+    if problems:
+        raise DataError(problems, where=key)
 
 
 # --- from motion to signals -------------------------------------------------------------------------------------------
@@ -151,6 +162,8 @@ def _segment(reference: xr.Dataset, name: str, cutoff_hz: float | None, rate_hz:
     if cutoff_hz is not None:
         still = np.zeros((len(turns), 3)) if places is None else places
         smoothed, turns = smooth(still, turns, rate_hz, cutoff_hz)
+        smoothed[edge(smoothed, rate_hz, cutoff_hz)] = np.nan
+        turns[edge(turns, rate_hz, cutoff_hz)] = np.nan
         places = None if places is None else smoothed
     return _Segment(places, turns)
 

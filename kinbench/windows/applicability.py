@@ -8,6 +8,9 @@ from dataclasses import replace
 from kinbench.recording import IndexEntry
 from kinbench.tasks import Task
 
+OPEN_ACTIVITIES = ("mixed", "unknown")
+"""Activities of a recording that leave open what is done in it: its signals are read to see what its spans say."""
+
 
 def applicable(entry: IndexEntry, task: Task, variants: Sequence[Task] = ()) -> str | None:
     """Return why a recording cannot feed a task, or ``None`` where it can.
@@ -45,7 +48,9 @@ def feasible_legs(entry: IndexEntry, task: Task) -> tuple[str, ...]:
 
 
 def _reason(entry: IndexEntry, task: Task) -> str | None:
-    if task.activities is not None and entry.activity not in task.activities:
+    if entry.compat is not None:
+        return f"it reproduces a published error on request (compat '{entry.compat}'), and no task takes such data"
+    if task.activities is not None and entry.activity not in (*task.activities, *OPEN_ACTIVITIES):
         return f"its activity is '{entry.activity}' and {task.name} takes {', '.join(task.activities)}"
     if entry.imu_rate_hz is None:
         return "it has no imu stream"

@@ -81,8 +81,9 @@ def load(sequence: Sequence, variant: int, card: DatasetCard, version: str, sett
     name = str(sequence.key(card.name))
     turned = misalignments(figure.named, seed=settings.seed, name=name, variant=variant, compat=settings.compat)
     placements = place(SITE_SETS[settings.sites], figure.named, rest, figure.axes, skin, turned)
-    masks = _still_masks(figure, placements, settings)
     jumps = _jumps(figure)
+    still = _still_masks(figure, placements, settings)
+    masks = (*still, *_jump_masks(jumps, figure.rate_hz))
     whose = identify(sequence.subset, sequence.subject)
     key = sequence.key(card.name, variant)
     return Recording(
@@ -98,11 +99,12 @@ def load(sequence: Sequence, variant: int, card: DatasetCard, version: str, sett
             "history": [
                 _read_step(sequence, motion), {"step": "identify", "person": whose.person, "evidence": whose.evidence},
                 body_step, _segments_step(figure, settings, jumps), _sites_step(settings, skin, variant),
-                *_still_step(settings, masks),
+                *_still_step(settings, still),
             ],
             "absent": {},
             "quality": [*flags, *_quality(figure, settings, whose), *(f"jumps:{segment}" for segment in jumps)],
             "person_table": {"sex": motion.gender if motion.gender in schema.SEXES else "unknown"},
+            **({} if settings.compat is None else {"compat": settings.compat}),
         },
         declared=Declared(
             reference_up="z",
@@ -184,16 +186,26 @@ def _felt(figure: Figure, virtual: VirtualPlacement) -> FloatArray:
     return virtual_imu.specific_force(position, orientation, figure.rate_hz)
 
 
-def _jumps(figure: Figure) -> dict[str, int]:
-    """Return how often each segment turns faster than ``JUMP_RAD_S`` from one frame to the next, where it does."""
+def _jumps(figure: Figure) -> dict[str, NDArray[np.bool_]]:
+    """Return, of each segment that does, between which frames (n - 1,) it turns faster than ``JUMP_RAD_S``."""
     least = 1 + 2 * np.cos(min(JUMP_RAD_S / figure.rate_hz, np.pi))
     found = {}
     for segment, joint in figure.named.items():
         turn = figure.rotation[joint]
-        count = int((np.einsum("nij,nij->n", turn[:-1], turn[1:]) < least).sum())  # the trace: 1 + 2 cos of the turn
-        if count:
-            found[segment] = count
+        jumps = np.einsum("nij,nij->n", turn[:-1], turn[1:]) < least  # the trace: 1 + 2 cos of the turn
+        if jumps.any():
+            found[segment] = jumps
     return found
+
+
+def _jump_masks(jumps: Mapping[str, NDArray[np.bool_]], rate_hz: float) -> tuple[Mask, ...]:
+    """Return the frames on both sides of every jump: a fit that leaps is right on one side of the leap at most."""
+    if not jumps:
+        return ()
+    between = np.any(list(jumps.values()), axis=0)
+    leapt = np.concatenate([between, [False]]) | np.concatenate([[False], between])
+    reason = f"the fit jumps: over {JUMP_RAD_S:g} rad/s from one frame to the next ({', '.join(jumps)})"
+    return tuple(Mask((start - 0.5) / rate_hz, (stop - 0.5) / rate_hz, reason) for start, stop in spans(leapt))
 
 
 # --- what is said of it -----------------------------------------------------------------------------------------------
@@ -217,10 +229,11 @@ def _read_step(sequence: Sequence, motion: Motion) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _segments_step(figure: Figure, settings: Settings, jumps: Mapping[str, int]) -> dict[str, Any]:
+def _segments_step(figure: Figure, settings: Settings, jumps: Mapping[str, NDArray[np.bool_]]) -> dict[str, Any]:
     return {
         "step": "segments", "joints": dict(figure.named), "zero": settings.zero,
-        "rest_angles_deg": dict(rest_angles_deg(figure.rest)), "compat": settings.compat, "jumps": dict(jumps),
+        "rest_angles_deg": dict(rest_angles_deg(figure.rest)), "compat": settings.compat,
+        "jumps": {segment: int(found.sum()) for segment, found in jumps.items()},
     }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 from kinbench.errors import UsageError, suggest
 from kinbench_adapters._amass.sites import SITE_SETS
@@ -12,7 +13,7 @@ FLAVOURS = ("any", "smplh", "smplx")
 STILL_BELOW = {"keep": None, "paper": 0.2, "code": 2.0}
 """Below which mean standard deviation of the accelerations (m s-2) a window is still: Tan et al. 2024 print 0.2, their
 code has 2."""
-COMPAT = ("none", "tan2024")
+COMPAT = (None, "tan2024")
 
 STATURE_M = (0.4, 2.6)
 """What a declared height must lie between: it is metres."""
@@ -25,7 +26,7 @@ class Settings:
     Raises ``UsageError`` with every one that cannot be.
     """
 
-    body_model: str = ""
+    body_model: str | None = None
     height_m: float | None = None
     sites: str = "kinbench"
     zero: str = "rest"
@@ -34,12 +35,13 @@ class Settings:
     seed: int = 0
     cutoff_hz: float | None = None
     still: str = "keep"
-    compat: str = "none"
+    compat: str | None = None
     flavour: str = "any"
 
     def __post_init__(self) -> None:
         problems = [
-            f"{name} must be one of {', '.join(known)}, not '{value}'.{suggest(str(value), tuple(known))}"
+            f"{name} must be one of {', '.join(map(_word, known))}, not '{value}'."
+            f"{suggest(str(value), tuple(map(_word, known)))}"
             for name, value, known in (
                 ("sites", self.sites, tuple(SITE_SETS)), ("zero", self.zero, ZEROS), ("still", self.still, STILL_BELOW),
                 ("compat", self.compat, COMPAT), ("flavour", self.flavour, FLAVOURS),
@@ -59,7 +61,7 @@ class Settings:
             problems.append(f"height_m must be a stature in metres, not {self.height_m!r}.")
         if not (_is_number(self.minimum_hz) and self.minimum_hz >= 0):
             problems.append(f"minimum_hz must be a rate of 0 or more, not {self.minimum_hz!r}.")
-        if self.cutoff_hz is not None and not (_is_number(self.cutoff_hz) and self.cutoff_hz > 0):
+        if self.cutoff_hz is not None and not (_is_number(self.cutoff_hz) and 0 < self.cutoff_hz < inf):
             problems.append(f"cutoff_hz must be a frequency above 0, not {self.cutoff_hz!r}.")
         if not _is_whole(self.orientation_variants) or not 0 <= self.orientation_variants <= 99:
             problems.append(f"orientation_variants must be a count from 0 to 99, not {self.orientation_variants!r}.")
@@ -71,6 +73,10 @@ class Settings:
     def swaps_legs(self) -> bool:
         """Whether left and right are to be named the wrong way round, as Tan et al.'s code does."""
         return self.compat == "tan2024"
+
+
+def _word(value: str | None) -> str:
+    return "none" if value is None else value
 
 
 def _is_number(value: object) -> bool:

@@ -98,7 +98,7 @@ SITE_SETS: dict[str, SiteSet] = {
     ),
 }  # fmt: skip
 
-VARIANT_DEG = {"none": (-10.0, 10.0), "tan2024": (0.0, 10.0)}
+VARIANT_DEG: dict[str | None, tuple[float, float]] = {None: (-10.0, 10.0), "tan2024": (0.0, 10.0)}
 """What each angle of a variant's misalignment is drawn from: as the paper says, and as its code does."""
 
 
@@ -134,7 +134,9 @@ def place(
     return tuple(found)
 
 
-def misalignments(segments: Iterable[str], *, seed: int, name: str, variant: int, compat: str) -> dict[str, FloatArray]:
+def misalignments(
+    segments: Iterable[str], *, seed: int, name: str, variant: int, compat: str | None
+) -> dict[str, FloatArray]:
     """Return how each sensor's readings are turned in one orientation variant of the recording ``name``.
 
     Rx(a) Ry(b) Rz(c), each angle uniform within ``VARIANT_DEG[compat]``, as a rotation vector in degrees. The draw

@@ -68,6 +68,7 @@ def load(trial: Trial, metadata: Metadata, card: DatasetCard, version: str, sett
             "quality": _flags(tracked, visit),
             "person_table": dict(_UNKNOWN_PERSON if visit is None else visit.person),
             **({} if visit is None or visit.speed_mps is None else {"speed_mps": visit.speed_mps}),
+            **({} if settings.compat is None else {"compat": settings.compat}),
         },
         declared=Declared(
             reference_up="y", reference_forward="-z", sync=Sync("same_clock"),

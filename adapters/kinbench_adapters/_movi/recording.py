@@ -86,6 +86,7 @@ def load(round_: Round, settings: Settings, card: DatasetCard, version: str) -> 
             "absent": absent,
             "quality": [*(worn.quality if worn is not None else ()), *_reference_quality(optical), *quality],
             "person_table": table,
+            **({} if settings.compat is None else {"compat": settings.compat}),
             "motions": done,
         },
         declared=_declared(round_, settings, worn, optical, table.get("height_m")),

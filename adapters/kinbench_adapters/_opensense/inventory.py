@@ -33,8 +33,8 @@ def _export_problem(path: Path) -> str | None:
     header = next((line for line in _head(path).splitlines() if COUNTER in line), None)
     if header is None:
         return f"no header row with '{COUNTER}'; this is no MT Manager export"
-    lacking = [name for name in ("Acc_X", "Gyr_X") if name not in header]
-    return f"no {' and no '.join(lacking)} column; export it again with them" if lacking else None
+    signals = ("Acc_X", "Gyr_X", "Mat[1][1]", "Quat_q0")
+    return None if any(name in header for name in signals) else f"none of the columns {', '.join(signals)}"
 
 
 def _markers_problem(path: Path) -> str | None:
@@ -86,6 +86,7 @@ TREE = RawTree(
         "are never read: they are estimates, not truth.",
         f"Or take the cleaned re-release, MAJIC, from {MAJIC_PAGE}: SubjectNN/<trial>/ with 'imu data/', <trial>.trc "
         "and myIMUMappings_<trial>.xml. It has no joint angles; its reference is made from the marker plates.",
-        "Convert the two apart, or into stores of two names (--name): they hold the same people and trials.",
+        "Take one of the two, or give them stores of two names (--name): they hold the same people and trials, and "
+        "keep the same person ids.",
     ),
 )  # fmt: skip
