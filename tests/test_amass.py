@@ -14,12 +14,13 @@ from kinbench_adapters._amass.persons import identify
 from kinbench_adapters._amass.skeleton import mean_rest
 from kinbench_adapters._amass.stillness import still_samples
 from kinbench_adapters.amass import AmassAdapter
+from kinbench_benchmarks.tasks import KNEE_PAIR
+from raw_folders import amass as fake
 from scipy.spatial.transform import Rotation, RotationSpline
 
-from kinbench import conversion, testing
+from kinbench import conversion, store, testing, windows
 from kinbench.errors import DataError, UsageError
 from kinbench.schema import ACTIVITIES, GRAVITY
-from tests.raw_folders import amass as fake
 
 LEGS = ("thigh_r", "shank_r", "foot_r", "thigh_l", "shank_l", "foot_l")
 
@@ -646,3 +647,10 @@ def test_the_tree_tells_what_is_wrong_with_a_file_without_reading_it(tmp_path):
     assert found["norate_poses.npz"] is None and found["slow_poses.npz"] is None  # skipped by rule: nothing to mend
     (shape,) = (path for pattern in shapes.patterns for path in raw.glob(pattern))
     assert sequences.check(shape) == "holds no poses" and not shapes.required
+
+
+def test_no_task_takes_legs_that_were_swapped_on_request(tmp_path):
+    raw = fake.write(tmp_path / "raw", people=1, length_s=6.0)
+    done = conversion.convert(AmassAdapter(sites="tan", compat="tan2024"), raw, tmp_path / "stores")
+    found = windows.prepare(store.open(done.path), KNEE_PAIR, cache=tmp_path / "cache")
+    assert not found.entries and all("compat 'tan2024'" in reason for _, reason in found.excluded)

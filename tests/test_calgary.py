@@ -15,6 +15,7 @@ from kinbench_adapters._calgary import metadata
 from kinbench_adapters._calgary.captures import read_session
 from kinbench_adapters._calgary.tracking import Limits
 from kinbench_adapters.calgary import CalgaryAdapter
+from raw_folders import calgary as fake
 
 from kinbench import kinematics, virtual_imu
 from kinbench.acquisition import survey
@@ -24,7 +25,6 @@ from kinbench.errors import DataError, UsageError
 from kinbench.recording import Placement
 from kinbench.schema import DOFS
 from kinbench.testing import check_adapter
-from tests.raw_folders import calgary as fake
 
 RUN = "100001/20140515T133244/running"
 SHORT_S = 3.0

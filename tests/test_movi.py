@@ -12,12 +12,12 @@ from kinbench_adapters._movi.rest import find_rest, quaternion_world, tilts
 from kinbench_adapters._movi.spine import describe
 from kinbench_adapters._movi.suit import parse_header
 from kinbench_adapters.movi import MoviAdapter
+from raw_folders import movi as fake
 
 from kinbench import plugins
 from kinbench.conversion import prepare
 from kinbench.errors import DataError, UsageError
 from kinbench.testing import check_adapter
-from tests.raw_folders import movi as fake
 
 COLUMN = np.arange(336) % 16
 ACC, GYR = (COLUMN >= 10) & (COLUMN < 13), COLUMN >= 13

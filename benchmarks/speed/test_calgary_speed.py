@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 from kinbench_adapters._calgary.captures import read_session
 from kinbench_adapters.calgary import CalgaryAdapter
+from raw_folders import calgary as fake
 
 from kinbench.conversion import prepare
-from tests.raw_folders import calgary as fake
 
 SESSION = fake.Session("100001", "20140515T133244", 1)
 LENGTH_S = 15.0

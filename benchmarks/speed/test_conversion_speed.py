@@ -13,8 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from tests.raw_folders import amass, calgary
+from raw_folders import amass, calgary
 
 FEW, MANY = 10, 100
 GROWTH_MB = 16.0  # measured: 5 and 6 MB, on a peak of 211 and 252 MB

@@ -7,7 +7,7 @@ zero, give the walker's angles; so they can be checked against the truth that ma
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from tests.raw_folders.bodies import walker
+from raw_folders.bodies import walker
 
 TO_MODEL = np.array([[0.0, 0.0, -1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
 """Segment axes (anterior, proximal, right) to model axes (left, up, forward)."""

@@ -15,7 +15,7 @@ from pathlib import Path
 import inflate64
 import numpy as np
 
-from tests.raw_folders.bodies import Person, walker
+from raw_folders.bodies import Person, walker
 
 TO_LAB = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])
 """The walker's world (X forward, Y up, Z right) to the clinic's (X right, Y up, Z back)."""

@@ -7,7 +7,7 @@ from kinbench_adapters._movi.mounts import mounts
 from kinbench import kinematics
 from kinbench.schema import GRAVITY
 from kinbench.virtual_imu import angular_rate, on_segment, specific_force
-from tests.raw_folders.bodies import walker
+from raw_folders.bodies import walker
 
 RATE_HZ = 120.0
 MISSING = -9.99999e8
