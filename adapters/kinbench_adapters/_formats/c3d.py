@@ -143,8 +143,11 @@ def _value(group: Mapping[str, Any], name: str) -> list[Any]:
 
 def _require_whole(path: Path) -> None:
     """Refuse what is no C3D file, or ends before its last frame: the library fills up what is not there."""
-    with path.open("rb") as file:
-        head = file.read(_BLOCK)
+    try:
+        with path.open("rb") as file:
+            head = file.read(_BLOCK)
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", where=path) from error
     if len(head) < _BLOCK or head[1] != _MAGIC:
         raise DataError("expected a C3D file (second byte 0x50), found something else; fetch it again", where=path)
     words = np.frombuffer(head, dtype="<u2", count=12)

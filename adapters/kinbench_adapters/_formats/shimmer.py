@@ -74,7 +74,7 @@ def read_vendor(
     time_s = _time_s(table, stamp, units[stamp])
     for other in others:
         apart_s = float(np.abs(_time_s(table, other, units[other]) - time_s).max())
-        if apart_s > 0.5 * float(np.median(np.diff(time_s))):
+        if time_s.size > 1 and apart_s > 0.5 * float(np.median(np.diff(time_s))):
             problems.append(
                 f"'{stamp}' and '{other}' are up to {apart_s:.3f} s apart on one row; export each device by itself"
             )

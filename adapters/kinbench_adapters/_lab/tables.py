@@ -177,7 +177,7 @@ def _vendor(path: Path, reader: Reader, names: tuple[str, ...]) -> Table:
     placed = {name: np.full((size, *values.shape[1:]), np.nan) for name, values in columns.items()}
     for name, values in columns.items():
         placed[name][rows[kept]] = values[kept]
-    return Table(path, placed, None if step_s is None else np.arange(size) * step_s, file.rate_hz)
+    return Table(path, placed, None if step_s is None else np.arange(size, dtype=np.float64) * step_s, file.rate_hz)
 
 
 def _dialect(path: Path, reader: Reader) -> delimited.Dialect:
