@@ -651,6 +651,8 @@ def test_every_vendor_of_one_file_converts_by_its_word(tmp_path, name, text, rea
         ('imu:\n  files: "{subject}.csv"\n  reader: noitom\n  sensors: {T: {segment: thigh_r}}\n', "rate_hz"),
         ('imu:\n  files: "{subject}.csv"\n  reader: {name: dot, accelerometer: low_noise}\n'
          "  sensors: {T: {segment: thigh_r}}\n", "takes no 'accelerometer'"),
+        ('imu:\n  files: "{subject}.mvnx"\n  sensors: {Pelvis: {segment: pelvis}}\nreference:\n  tier: optical_6dof\n'
+         "  convention: isb_zxy\n  unit: deg\n  angles: {knee_flexion_r: jointAngle/jRightKnee}\n", "imu_fusion"),
         ('imu:\n  files: "{subject}.csv"\n  reader: shimmr\n  sensors: {T: {segment: thigh_r}}\n', "'shimmer'"),
     ],
 )  # fmt: skip

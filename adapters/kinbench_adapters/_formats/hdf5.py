@@ -30,7 +30,7 @@ COLUMN_ATTRIBUTES = ("columns", "column_names", "names", "labels", "fields", "ch
 """Attributes, of a dataset or of a group above it, that may name the columns of its last axis."""
 
 _TIMEOUT_S = 60.0
-_MEMORY_BYTES = 8 * 2**30
+_MEMORY_BYTES = 4 * 2**30
 _CHILD = "import sys; from kinbench_adapters._formats.hdf5 import _child; _child(*sys.argv[1:])"
 
 

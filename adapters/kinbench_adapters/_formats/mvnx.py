@@ -15,12 +15,11 @@ files made in the documented layout, not on a real export.
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from xml.etree import ElementTree
 
 import numpy as np
@@ -53,13 +52,19 @@ PER_JOINT = {"jointAngle": 3, "jointAngleXZY": 3}
 _LISTS = {"segments": "segment", "sensors": "sensor", "joints": "joint"}
 _USED = {**PER_SEGMENT, **PER_SENSOR, **PER_JOINT}
 _ENTITY = re.compile(rb"<!(DOCTYPE|ENTITY)")
+_HEAD_BYTES = 2**14
 _SHOWN = 5
 
 
 @dataclass
 class _Take:
-    """What stands in a file, as it is read: labels, attributes of the subject, and one text a frame and child."""
+    """What stands in a file, as it is read: labels, attributes of the subject, and one text a frame and child needed.
 
+    ``seen`` are the names of all children that frames have.
+    """
+
+    needed: frozenset[str]
+    seen: set[str] = field(default_factory=set)
     labels: dict[str, list[str]] = field(default_factory=dict)
     subject: dict[str, str] = field(default_factory=dict)
     index: list[str] = field(default_factory=list)
@@ -74,13 +79,13 @@ def read_vendor(path: Path, wanted: Iterable[str] = (), *, acc_kind: str | None 
     ``DataError`` (all problems at once) where the file is no such XML or is cut, has no rate, no frames, a list of
     numbers of the wrong length, or a column wanted is absent.
     """
-    take = _parsed(path)
+    columns = picked(wanted)
+    needed = {name.split("/")[0] for name in columns} | set(PER_SENSOR) | {"angularVelocity"}
+    take = _parsed(path, frozenset(needed & set(_USED)))
     rate_hz = _rate_hz(path, take)
     if not take.index:
         raise DataError("expected frames of type 'normal', found none; export the recording again", where=path)
-    columns = picked(wanted)
-    needed = {name.split("/")[0] for name in columns} | set(PER_SENSOR) | {"angularVelocity"}
-    values, problems = _numbers(take, needed)
+    values, problems = _numbers(take)
     counter = _counter(take, problems)
     if problems:
         raise DataError(problems, where=path)
@@ -96,17 +101,22 @@ def read_vendor(path: Path, wanted: Iterable[str] = (), *, acc_kind: str | None 
 # --- the XML ---------------------------------------------------------------------------------------------------------
 
 
-def _parsed(path: Path) -> _Take:
+def _parsed(path: Path, needed: frozenset[str]) -> _Take:
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            if _ENTITY.search(file.read(_HEAD_BYTES)):
+                raise DataError("an MVN export defines no entities; remove the DOCTYPE", where=path)
+            file.seek(0)
+            return _streamed(path, file, needed)
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", where=path) from error
-    if _ENTITY.search(raw[:4096]):
-        raise DataError("an MVN export defines no entities; remove the DOCTYPE", where=path)
-    take = _Take()
+
+
+def _streamed(path: Path, file: BinaryIO, needed: frozenset[str]) -> _Take:
+    take = _Take(needed)
     root = None
     try:
-        for event, node in ElementTree.iterparse(io.BytesIO(raw), events=("start", "end")):
+        for event, node in ElementTree.iterparse(file, events=("start", "end")):
             tag = _local(node.tag)
             if event == "start":
                 root = root if root is not None else tag
@@ -136,7 +146,8 @@ def _add_frame(take: _Take, frame: ElementTree.Element) -> None:
     take.index.append(frame.get("index", ""))
     for child in frame:
         name = _local(child.tag)
-        if name in _USED:
+        take.seen.add(name)
+        if name in take.needed:
             texts = take.children.setdefault(name, [])
             texts += [""] * (row - len(texts))  # a child that earlier frames do not have
             texts.append(child.text or "")
@@ -153,10 +164,10 @@ def _rate_hz(path: Path, take: _Take) -> float:
     return rate_hz
 
 
-def _numbers(take: _Take, needed: Iterable[str]) -> tuple[dict[str, FloatArray], list[str]]:
+def _numbers(take: _Take) -> tuple[dict[str, FloatArray], list[str]]:
     """Return (frames, labels, k) of each child needed, and the frames whose numbers are not as many as their labels."""
     values, problems = {}, []
-    for name in sorted(set(needed) & set(take.children)):
+    for name in sorted(take.children):
         width = _USED[name] * len(_owners(take, name))
         texts = take.children[name] + [""] * (len(take.index) - len(take.children[name]))
         rows = np.full((len(texts), width), np.nan)
@@ -248,7 +259,7 @@ def _columns(path: Path, take: _Take, values: Mapping[str, FloatArray], wanted: 
         child, _, label = name.partition("/")
         owners = _owners(take, child) if child in _USED else []
         if child not in values:
-            problems.append(f"there is no '{name}'.{suggest(child, sorted(take.children))}")
+            problems.append(f"there is no '{name}'.{suggest(child, sorted(take.seen))}")
         elif label not in owners:
             problems.append(f"there is no '{name}'.{suggest(label, owners)}")
         else:

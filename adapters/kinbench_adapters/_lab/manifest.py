@@ -15,7 +15,9 @@ from pydantic import Field, ValidationError, model_validator
 
 from kinbench.errors import UsageError, suggest
 from kinbench.kinematics import PLUG_IN_GAIT
+from kinbench_adapters._formats.vendors import VENDORS
 from kinbench_adapters._lab.grammar.dataset import DatasetFacts, Person, PersonTable
+from kinbench_adapters._lab.grammar.files import named_reader
 from kinbench_adapters._lab.grammar.imu import Imu
 from kinbench_adapters._lab.grammar.recordings import Override, SyncFacts
 from kinbench_adapters._lab.grammar.reference import Reference
@@ -127,6 +129,11 @@ def _reference_problems(manifest: Manifest) -> Iterator[str]:
     beside = reference.files is None and (reference.angles or reference.segments or reference.markers)
     if manifest.imu is not None and beside and "{sensor}" in (manifest.imu.files or "{sensor}"):
         yield "reference: 'files' is missing: the imu has one file per sensor, so the reference stands elsewhere"
+    stream = reference if reference.files is not None else manifest.imu
+    reader = None if stream is None else named_reader(stream)
+    computed = (reference.angles or reference.segments) and reader in VENDORS
+    if computed and reference.tier not in ("imu_fusion", "simulation"):
+        yield f"reader '{reader}' gives what the sensors' own software computed: its 'tier' is imu_fusion, not a truth"
 
 
 def _override_problems(manifest: Manifest) -> Iterator[str]:

@@ -171,6 +171,13 @@ class Files(Facts):
         return value
 
 
+def named_reader(facts: Files) -> str | None:
+    """Return the reader's name, declared or that of the suffix, None where neither says."""
+    if facts.reader is not None:
+        return facts.reader.name
+    return SUFFIXES.get(Path(facts.files or "").suffix.lower())
+
+
 def check_file_pattern(value: str) -> None:
     """Raise ``ValueError`` where a file pattern names an unknown field or leaves the root."""
     for name in re.findall(r"\{([^{}]*)\}", value):

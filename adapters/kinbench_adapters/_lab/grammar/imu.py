@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -12,7 +11,7 @@ from kinbench import schema
 from kinbench.errors import suggest
 from kinbench_adapters._formats.vendor import Vendor
 from kinbench_adapters._formats.vendors import VENDORS
-from kinbench_adapters._lab.grammar.files import SUFFIXES, Files, check_file_pattern, clock_problems
+from kinbench_adapters._lab.grammar.files import Files, check_file_pattern, clock_problems, named_reader
 from kinbench_adapters._lab.grammar.sensors import Sensor
 from kinbench_adapters._lab.grammar.values import ColumnsBySensor, Facts, SignedAxis, one_of
 
@@ -89,8 +88,7 @@ class Imu(Files):
     @property
     def vendor(self) -> Vendor | None:
         """The vendor whose files these are: they tell their columns, units and clock themselves."""
-        told = None if self.reader is None else self.reader.name
-        return VENDORS.get(told or SUFFIXES.get(Path(self.files or "").suffix.lower(), ""))
+        return VENDORS.get(named_reader(self) or "")
 
     @model_validator(mode="after")
     def _complete(self) -> Imu:
