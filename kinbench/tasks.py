@@ -7,7 +7,8 @@ value: any change is a new version (protocols 1, Tasks).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 
@@ -79,6 +80,25 @@ class Task:
 
 def _full(name: str, leg: str) -> str:
     return f"{name}_{leg}" if leg and name not in ("pelvis", "trunk") else name
+
+
+def from_plain(definition: Mapping[str, Any]) -> Task:
+    """Return the task that ``asdict`` made ``definition`` of, lists for tuples allowed.
+
+    Raises ``ValueError`` unless it has exactly the fields of a task.
+    """
+    if set(definition) != {field.name for field in fields(Task)}:
+        raise ValueError("expected exactly the fields of a task")
+    moving = definition["moving"]
+    try:
+        values = {name: _tuples(value) for name, value in definition.items()}
+        return Task(**{**values, "moving": None if moving is None else Moving(**moving)})
+    except TypeError as error:
+        raise ValueError(str(error)) from error
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(part) for part in value) if isinstance(value, list | tuple) else value
 
 
 _WORDS = {"true": True, "false": False, "none": None}

@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +21,7 @@ from kinbench.runner import predictions
 from kinbench.runner.predictions import PredictedView
 from kinbench.runner.stopwatch import Stopwatch
 from kinbench.store import Store
-from kinbench.tasks import Moving, Task
+from kinbench.tasks import Task, from_plain
 from kinbench.windows import TaskData
 from kinbench.windows.taskdata import Predictions
 
@@ -66,20 +64,9 @@ def _predict(model: Model, data: TaskData, spans: Sequence[Span], watch: Stopwat
     if len(test) == 0:
         raise DataError(f"the test spans of {spans[0].key} hold no sample")
     x = test.x
-    expected = (*x.shape[:2], len(data.task.dofs))
     with watch.time("predict"):
-        answer = np.asarray(model.predict(x))
-    if answer.shape != expected or answer.dtype.kind not in "fiu":
-        raise DataError(
-            f"the model was to answer {expected} numbers (window, time, DoF), but answered {answer.shape} of type "
-            f"{answer.dtype}"
-        )
-    with np.errstate(over="ignore"):  # an overflow to infinity is told just below
-        answer = answer.astype(np.float32)
-    wrong = int(answer.size - np.isfinite(answer).sum())
-    if wrong:
-        raise DataError(f"{wrong} of {answer.size} values that the model answered are not finite")
-    return test.assemble(answer)
+        answer = model.predict(x)
+    return test.assemble(test.checked(answer, len(data.task.dofs)))
 
 
 # --- scoring ---------------------------------------------------------------------------------------------------------
@@ -178,16 +165,12 @@ def rescore(result: Result, store: Store, *, results: Path, cache: Path) -> tupl
 
 def task_of(result: Result) -> Task:
     """Return the task that a result's cell was scored on, made from the result alone."""
-    known = {field.name for field in fields(Task)}
-    values = {name: _tuples(value) for name, value in result.task.definition.items()}
-    if set(values) != known:
-        raise DataError(f"the task '{result.task.name}' of this result has other fields than this kinbench knows")
-    moving = result.task.definition["moving"]
-    return Task(**{**values, "moving": None if moving is None else Moving(**moving)})
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(part) for part in value) if isinstance(value, list) else value
+    try:
+        return from_plain(result.task.definition)
+    except ValueError as error:
+        raise DataError(
+            f"the task '{result.task.name}' of this result has other fields than this kinbench knows"
+        ) from error
 
 
 def metric_of(name: str, version: int) -> Metric:

@@ -1,12 +1,14 @@
 """Spans of time to batches: resampling and slicing, the only lossy step (protocols 1, Resampling, Gaps)."""
 
-from kinbench.windows.applicability import applicable
+from kinbench.windows.applicability import applicable, input_legs
 from kinbench.windows.batches import Batches, TaskSpec, concatenate
+from kinbench.windows.derivation import Inputs, LegInputs, derive_inputs
 from kinbench.windows.fingerprints import Samples, samples_of
 from kinbench.windows.preparation import Recordings, prepare, task_digest
-from kinbench.windows.taskdata import Piece, TaskData, TestWindows
+from kinbench.windows.taskdata import Piece, Stretch, TaskData, TestWindows, cover
 
 __all__ = [
-    "Batches", "Piece", "Recordings", "Samples", "TaskData", "TaskSpec", "TestWindows", "applicable", "concatenate",
-    "prepare", "samples_of", "task_digest",
+    "Batches", "Inputs", "LegInputs", "Piece", "Recordings", "Samples", "Stretch", "TaskData", "TaskSpec",
+    "TestWindows", "applicable", "concatenate", "cover", "derive_inputs", "input_legs", "prepare", "samples_of",
+    "task_digest",
 ]  # fmt: skip

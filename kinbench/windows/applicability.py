@@ -28,6 +28,21 @@ def applicable(entry: IndexEntry, task: Task, variants: Sequence[Task] = ()) -> 
     return f"{reason}; {' or '.join(repr(name) for name in fitting)} would fit" if fitting else reason
 
 
+def input_legs(entry: IndexEntry, task: Task) -> tuple[str, ...] | str:
+    """Return those of the task's legs that a recording has the inputs of, or why it has none.
+
+    Neither a reference nor an activity is asked for: this is for estimating angles, not for scoring them.
+    """
+    anything = replace(task, activities=None)
+    reason = _input_reason(entry, anything)
+    if reason is not None:
+        return reason
+    turned = _turned(entry, task)
+    return tuple(leg for leg in task.legs if turned.issuperset(task.segments_of(leg))) or _missing(
+        entry, anything, labelled=False
+    )
+
+
 def _relaxed(task: Task) -> list[Task]:
     return [
         replace(task, acc_kind="specific_force"),
@@ -39,7 +54,7 @@ def _relaxed(task: Task) -> list[Task]:
 
 def feasible_legs(entry: IndexEntry, task: Task) -> tuple[str, ...]:
     """Return those of the task's legs whose sensors (with a known rotation where it matters) and DoFs are there."""
-    turned = {s.segment for s in entry.sensors if task.axes == "sensor" or s.rotation_origin != "unknown"}
+    turned = _turned(entry, task)
     return tuple(
         leg
         for leg in task.legs
@@ -47,7 +62,20 @@ def feasible_legs(entry: IndexEntry, task: Task) -> tuple[str, ...]:
     )
 
 
+def _turned(entry: IndexEntry, task: Task) -> set[str]:
+    return {s.segment for s in entry.sensors if task.axes == "sensor" or s.rotation_origin != "unknown"}
+
+
 def _reason(entry: IndexEntry, task: Task) -> str | None:
+    reason = _input_reason(entry, task)
+    if reason is not None:
+        return reason
+    if not entry.dofs:
+        return "it is unlabelled: it has no reference angle"
+    return None if feasible_legs(entry, task) else _missing(entry, task)
+
+
+def _input_reason(entry: IndexEntry, task: Task) -> str | None:
     if entry.compat is not None:
         return f"it reproduces a published error on request (compat '{entry.compat}'), and no task takes such data"
     if task.activities is not None and entry.activity not in (*task.activities, *OPEN_ACTIVITIES):
@@ -59,12 +87,10 @@ def _reason(entry: IndexEntry, task: Task) -> str | None:
             return f"it has no '{signal}', which {task.name} needs"
     if any(channel.startswith("acc") for channel in task.channels) and entry.acc_kind != task.acc_kind:
         return f"its acceleration is '{entry.acc_kind}' and {task.name} takes '{task.acc_kind}'"
-    if not entry.dofs:
-        return "it is unlabelled: it has no reference angle"
-    return None if feasible_legs(entry, task) else _missing(entry, task)
+    return None
 
 
-def _missing(entry: IndexEntry, task: Task) -> str:
+def _missing(entry: IndexEntry, task: Task, *, labelled: bool = True) -> str:
     """Say what the leg that comes closest lacks."""
     there = {sensor.segment for sensor in entry.sensors}
     turned = {sensor.segment for sensor in entry.sensors if sensor.rotation_origin != "unknown"}
@@ -73,7 +99,7 @@ def _missing(entry: IndexEntry, task: Task) -> str:
         segments, dofs = task.segments_of(leg), task.dofs_of(leg)
         lacks.append(
             [f"no sensor on {name}" for name in segments if name not in there]
-            + [f"no reference of {name}" for name in dofs if name not in entry.dofs]
+            + [f"no reference of {name}" for name in dofs if labelled and name not in entry.dofs]
             + [
                 f"no known rotation of the sensor on {name} to its segment"
                 for name in segments

@@ -26,6 +26,7 @@ UPSAMPLED_BELOW = 0.9
 EMBARGO_S = 1.0
 """The shortest embargo (protocols 1, Splits)."""
 RAW_CHANNELS = ("acc", "gyr")
+_TOO_SHORT = "its imu stream is shorter than two samples"
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,27 @@ class Derived:
 
 
 @dataclass(frozen=True)
+class LegInputs:
+    """One leg's inputs on the task's grid (n, channel), NaN where masked, and the stretches where they are present."""
+
+    leg: str
+    signals: Float32Array
+    runs: Runs
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """One recording's inputs as a task sees them, whether or not it has a reference.
+
+    ``moving`` (n,) is where the person moves by the task's rule: what a model of the task was fitted on.
+    """
+
+    legs: tuple[LegInputs, ...]
+    moving: BoolArray
+    upsampled: bool
+
+
+@dataclass(frozen=True)
 class _Sensor:
     """One sensor on the grid: (n, 3) by channel, in the task's axes, and where it is known (n,)."""
 
@@ -70,14 +92,11 @@ def derive(recording: Recording, task: Task, legs: tuple[str, ...]) -> Derived |
         return "it has no imu stream or no reference angle"
     time_s = np.asarray(imu["time"].values, dtype=np.float64)
     if time_s.size < 2:
-        return "its imu stream is shorter than two samples"
+        return _TOO_SHORT
     way = plan(time_s, task.rate_hz, task.max_gap_s)
-    segments = tuple(dict.fromkeys(name for leg in legs for name in task.segments_of(leg)))
-    sensors = {name: _sensor(imu, name, task, way, time_s) for name in segments}
-    unturned = [name for name, sensor in sensors.items() if sensor is None]
-    if unturned:
-        return f"the rotation of the sensor on {', '.join(unturned)} to its segment is unknown"
-    known = {name: sensor for name, sensor in sensors.items() if sensor is not None}
+    known = _sensors(imu, task, legs, way, time_s)
+    if isinstance(known, str):
+        return known
     moving = _moving(list(known.values()), task.moving, task.rate_hz, way.samples)
     found = tuple(_leg(leg, task, known, reference, moving) for leg in legs)
     runs = _runs(np.logical_or.reduce([_mask(leg.runs, way.samples) for leg in found]))
@@ -92,7 +111,45 @@ def derive(recording: Recording, task: Task, legs: tuple[str, ...]) -> Derived |
     )
 
 
+def derive_inputs(imu: xr.Dataset, task: Task, legs: tuple[str, ...]) -> Inputs | str:
+    """Return the inputs of one recording as the task sees them, or the reason why there are none.
+
+    No reference is asked for, and nothing is left out for stillness or for its activity. ``legs`` are those whose
+    sensors the index says are there.
+    """
+    time_s = np.asarray(imu["time"].values, dtype=np.float64)
+    if time_s.size < 2:
+        return _TOO_SHORT
+    way = plan(time_s, task.rate_hz, task.max_gap_s)
+    known = _sensors(imu, task, legs, way, time_s)
+    if isinstance(known, str):
+        return known
+    found = []
+    for leg in legs:
+        signals, present = _signals(leg, task, known)
+        found.append(LegInputs(leg, signals, _runs(present)))
+    if not any(leg.runs for leg in found):
+        return "at no instant do all of its sensors hold a valid sample"
+    return Inputs(
+        legs=tuple(found),
+        moving=_moving(list(known.values()), task.moving, task.rate_hz, way.samples),
+        upsampled=way.native_hz < UPSAMPLED_BELOW * task.rate_hz,
+    )
+
+
 # --- inputs ----------------------------------------------------------------------------------------------------------
+
+
+def _sensors(
+    imu: xr.Dataset, task: Task, legs: tuple[str, ...], way: Plan, time_s: FloatArray
+) -> dict[str, _Sensor] | str:
+    """Return the sensors of some legs by segment, or which of them cannot be turned to their segments."""
+    segments = tuple(dict.fromkeys(name for leg in legs for name in task.segments_of(leg)))
+    found = {name: _sensor(imu, name, task, way, time_s) for name in segments}
+    unturned = [name for name, sensor in found.items() if sensor is None]
+    if unturned:
+        return f"the rotation of the sensor on {', '.join(unturned)} to its segment is unknown"
+    return {name: sensor for name, sensor in found.items() if sensor is not None}
 
 
 def _sensor(imu: xr.Dataset, segment: str, task: Task, way: Plan, time_s: FloatArray) -> _Sensor | None:
@@ -170,14 +227,20 @@ def _sliding_sum(values: FloatArray, reach: int) -> FloatArray:
 
 
 def _leg(leg: str, task: Task, sensors: dict[str, _Sensor], reference: xr.Dataset, moving: BoolArray) -> LegSignals:
+    signals, present = _signals(leg, task, sensors)
+    targets, labelled = _targets(reference, task.dofs_of(leg), present.size, task)
+    usable = present & moving & labelled.all(axis=1)
+    return LegSignals(leg, signals, targets, labelled, _runs(usable))
+
+
+def _signals(leg: str, task: Task, sensors: dict[str, _Sensor]) -> tuple[Float32Array, BoolArray]:
+    """Return one leg's inputs (n, channel), the left one mirrored, and where they are present (n,); else NaN."""
     used = [sensors[name] for name in task.segments_of(leg)]
     present = np.logical_and.reduce([sensor.known for sensor in used])
     mirrored = leg == "l" and task.axes == "segment"  # raw sensor axes have no plane to mirror across
     signals = np.concatenate([_channels(sensor, task, mirrored=mirrored) for sensor in used], axis=1)
     signals[~present] = np.nan
-    targets, labelled = _targets(reference, task.dofs_of(leg), present.size, task)
-    usable = present & moving & labelled.all(axis=1)
-    return LegSignals(leg, signals.astype(np.float32), targets, labelled, _runs(usable))
+    return signals.astype(np.float32), present
 
 
 def _channels(sensor: _Sensor, task: Task, *, mirrored: bool) -> FloatArray:

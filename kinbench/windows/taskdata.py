@@ -10,9 +10,9 @@ from functools import cached_property
 from typing import NamedTuple, TypedDict
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from kinbench.errors import UsageError
+from kinbench.errors import DataError, UsageError
 from kinbench.recording import Span, TaskEntry
 from kinbench.tasks import Task
 from kinbench.windows.batches import Batches, BoolArray, Float32Array, IntArray, TaskSpec
@@ -64,6 +64,14 @@ class Stretch(NamedTuple):
     stop: int
 
 
+class Places(NamedTuple):
+    """Where windows stand: numbers of entry and leg, and the grid sample each begins at, (n,) each."""
+
+    entry: IntArray
+    leg: IntArray
+    sample: IntArray
+
+
 @dataclass(frozen=True)
 class TestWindows:
     """Windows that cover every valid sample of some spans, tail included; it holds inputs and no answers.
@@ -92,6 +100,24 @@ class TestWindows:
         step = np.minimum(np.arange(self.window)[None, :], self.lengths[:, None] - 1)
         return np.asarray(self.signals[self.starts[:, None] + step], dtype=np.float32)
 
+    def checked(self, answer: ArrayLike, dofs: int) -> Float32Array:
+        """Return a model's answer to ``x`` as (n, time, dof) float32 degrees.
+
+        Raises ``DataError`` where it has another shape, holds no numbers, or one that is not finite.
+        """
+        values, expected = np.asarray(answer), (len(self), self.window, dofs)
+        if values.shape != expected or values.dtype.kind not in "fiu":
+            raise DataError(
+                f"the model was to answer {expected} numbers (window, time, DoF), but answered {values.shape} of type "
+                f"{values.dtype}"
+            )
+        with np.errstate(over="ignore"):  # an overflow to infinity is told just below
+            values = values.astype(np.float32)
+        wrong = int(values.size - np.isfinite(values).sum())
+        if wrong:
+            raise DataError(f"{wrong} of {values.size} values that the model answered are not finite")
+        return values
+
     def assemble(self, predictions: NDArray[np.floating]) -> Predictions:
         """Return one prediction per covered sample from (n, time, dof): overlaps averaged in float64, padding dropped.
 
@@ -113,6 +139,34 @@ class TestWindows:
             key=self.key, leg=self.leg, sample=self.sample,
             prediction=(total / count[:, None]).astype(np.float32),
         )  # fmt: skip
+
+
+def cover(stretches: Iterable[Stretch], signals: Float32Array, task: Task) -> TestWindows:
+    """Return windows that cover every sample of some stretches of flat signals (rows, channel), tails included.
+
+    Windows stay inside one stretch, ``task.stride`` apart; a stretch shorter than a window is padded at its edge.
+    """
+    window, stride = task.window, task.stride
+    starts, lengths, positions, key, leg, sample = ([np.empty(0, dtype=np.int64)] for _ in range(6))
+    covered = padded = 0
+    for piece, start, stop in stretches:
+        length = stop - start
+        first = np.arange(0, max(length - window, 0) + 1, stride, dtype=np.int64)
+        if first[-1] + window < length:
+            first = np.append(first, length - window)
+        starts.append(first + start + piece.offset)
+        lengths.append(np.full(first.size, min(window, length), dtype=np.int64))
+        positions.append(first + covered)
+        key.append(np.full(length, piece.entry, dtype=np.int64))
+        leg.append(np.full(length, piece.leg, dtype=np.int64))
+        sample.append(np.arange(start, stop, dtype=np.int64))
+        covered += length
+        padded += length < window
+    return TestWindows(
+        signals=signals, window=window, starts=np.concatenate(starts), lengths=np.concatenate(lengths),
+        positions=np.concatenate(positions), key=np.concatenate(key), leg=np.concatenate(leg),
+        sample=np.concatenate(sample), padded=padded,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -170,32 +224,23 @@ class TaskData:
             spec=self.spec,
         )  # fmt: skip
 
+    def places(self, spans: Sequence[Span]) -> Places:
+        """Return where the windows of ``batches(spans)`` stand, in the same order."""
+        window, stride = self.task.window, self.task.stride
+        entry, leg, sample = ([np.empty(0, dtype=np.int64)] for _ in range(3))
+        for piece, start, stop in self._stretches(spans):
+            first = np.arange(start, stop - window + 1, stride, dtype=np.int64)
+            entry.append(np.full(first.size, piece.entry, dtype=np.int64))
+            leg.append(np.full(first.size, piece.leg, dtype=np.int64))
+            sample.append(first)
+        return Places(np.concatenate(entry), np.concatenate(leg), np.concatenate(sample))
+
     def test_windows(self, spans: Sequence[Span]) -> TestWindows:
         """Return windows that cover every valid sample of the spans, ``task.stride`` apart, each with its tail.
 
         Windows stay inside one span and one run; a run shorter than a window is padded at its edge and counted.
         """
-        window, stride = self.task.window, self.task.stride
-        starts, lengths, positions, key, leg, sample = ([np.empty(0, dtype=np.int64)] for _ in range(6))
-        covered = padded = 0
-        for piece, start, stop in self._stretches(spans):
-            length = stop - start
-            first = np.arange(0, max(length - window, 0) + 1, stride, dtype=np.int64)
-            if first[-1] + window < length:
-                first = np.append(first, length - window)
-            starts.append(first + start + piece.offset)
-            lengths.append(np.full(first.size, min(window, length), dtype=np.int64))
-            positions.append(first + covered)
-            key.append(np.full(length, piece.entry, dtype=np.int64))
-            leg.append(np.full(length, piece.leg, dtype=np.int64))
-            sample.append(np.arange(start, stop, dtype=np.int64))
-            covered += length
-            padded += length < window
-        return TestWindows(
-            signals=self.signals, window=window, starts=np.concatenate(starts), lengths=np.concatenate(lengths),
-            positions=np.concatenate(positions), key=np.concatenate(key), leg=np.concatenate(leg),
-            sample=np.concatenate(sample), padded=padded,
-        )  # fmt: skip
+        return cover(self._stretches(spans), self.signals, self.task)
 
     def truth(self, table: Predictions) -> tuple[Float32Array, BoolArray]:
         """Return (reference (m, dof) in degrees, valid (m, dof)) of the samples of an assembled table."""
