@@ -18,8 +18,6 @@ from kinbench.statistics import paired_difference
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
-pytestmark = pytest.mark.xdist_group("demo")
-
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
