@@ -311,6 +311,52 @@ def test_what_cannot_feed_a_task_says_why(tmp_path, changes, says):
     assert len(data.batches([Span(key, 0, 1000)])) == 0
 
 
+def labelled(*spans, activity="mixed"):
+    """A recording of ten seconds with labelled spans (activity, start, stop)."""
+    one = make(activity=activity)
+    return replace(
+        one,
+        attrs={
+            **one.attrs,
+            "activities": [{"activity": a, "start_s": b, "stop_s": c, "confidence": 1.0} for a, b, c in spans],
+        },
+    )
+
+
+@pytest.mark.parametrize("activity", ["mixed", "unknown"])
+def test_of_a_mixed_recording_a_task_takes_what_it_admits(tmp_path, activity):
+    one = labelled(("still", 0.0, 2.0), ("walk", 2.0, 5.0), ("turn", 5.0, 6.0), ("run", 6.0, 9.99), activity=activity)
+    for number, (activities, runs) in enumerate(
+        [
+            (("walking",), ((200, 500),)),
+            (("walking_treadmill", "squat"), ((200, 500),)),
+            (("running", "standing"), ((0, 200), (600, 999))),
+            (None, ((0, 1000),)),
+        ]
+    ):
+        (entry,) = prepared(tmp_path / str(number), one, task=replace(KNEE, activities=activities)).entries
+        assert entry.runs == runs
+
+
+def test_what_is_declared_as_a_whole_counts_as_a_whole(tmp_path):
+    one = labelled(("still", 0.0, 9.0), ("other", 9.0, 9.99), activity="walking")
+    (entry,) = prepared(tmp_path, one, task=replace(KNEE, activities=("walking",))).entries
+    assert entry.runs == ((0, 1000),)
+
+
+@pytest.mark.parametrize(
+    ("spans", "says"),
+    [
+        ((), "nobody says what is done when.*label_activities"),
+        ((("still", 0.0, 5.0), ("turn", 5.0, 9.99)), "nothing in it is walking: its activities are still, turn"),
+    ],
+)
+def test_a_mixed_recording_without_what_a_task_admits_says_so(tmp_path, spans, says):
+    data = prepared(tmp_path, labelled(*spans), task=replace(KNEE, activities=("walking",)))
+    assert data.entries == ()
+    assert re.search(says, data.excluded[0][1])
+
+
 def test_only_variants_that_fit_are_named():
     entry = index_entry(make(), acc_kind="gravity_removed")
     fits, not_known = replace(KNEE, name="knee/free", acc_kind="gravity_removed"), replace(KNEE, name="other")

@@ -3,9 +3,10 @@
 sha256 over (1) the canonical JSON of the identity attributes and (2), in name order, the little-endian C-order bytes of
 every numeric variable and coordinate of both streams, every NaN as the one quiet NaN (0x7fc00000 in float32).
 
-Identity attributes: the key; ``person``, ``activity``, ``world``, ``simulation``; of ``sync`` what places the two time
-axes (``method``, ``offset_s``, ``shift_s``, ``drift_ppm``); and per variable its name, dims, shape, type, all its own
-attributes (units, kind, frame, convention, tier, maps, origin) and, for text, the labels themselves (so placements).
+Identity attributes: the key; ``person``, ``activity``, ``world``, ``simulation``; of labelled ``activities`` what is
+done when (a task may take a part of a recording by them); of ``sync`` what places the two time axes (``method``,
+``offset_s``, ``shift_s``, ``drift_ppm``); and per variable its name, dims, shape, type, all its own attributes (units,
+kind, frame, convention, tier, maps, origin) and, for text, the labels themselves (so placements).
 
 Not identity: ``history``, ``adapter``, ``source`` names, ``licence``, ``dataset_version``, ``rates`` (the time axes say
 it), ``absent``, ``quality``, ``person_table`` (about the person, not the signals), compression, and the confidence
@@ -34,6 +35,10 @@ def content_digest(recording: Recording) -> str:
     """Return the hex sha256 of the recording's content; raises ``DataError`` for what a store cannot hold."""
     variables = dict(_variables(recording))
     attrs = {name: recording.attrs.get(name) for name in _RECORDING}
+    if recording.attrs.get("activities"):
+        attrs["activities"] = [
+            [span[name] for name in ("activity", "start_s", "stop_s")] for span in recording.attrs["activities"]
+        ]
     sync = recording.attrs.get("sync") or {}
     identity = {
         "key": str(recording.key),

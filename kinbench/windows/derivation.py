@@ -14,6 +14,7 @@ from kinbench.kinematics import mirror_acc, mirror_gyr
 from kinbench.metrics import circular_difference
 from kinbench.recording import Recording
 from kinbench.tasks import Moving, Task
+from kinbench.windows.applicability import OPEN_ACTIVITIES
 from kinbench.windows.fingerprints import Samples, samples_of
 
 FloatArray = NDArray[np.float64]
@@ -27,6 +28,13 @@ EMBARGO_S = 1.0
 """The shortest embargo (protocols 1, Splits)."""
 RAW_CHANNELS = ("acc", "gyr")
 _TOO_SHORT = "its imu stream is shorter than two samples"
+ADMITS = {
+    "walk": ("walking", "walking_treadmill"),
+    "run": ("running", "running_treadmill"),
+    "still": ("standing", "sitting"),
+}
+"""What a labelled span counts as among the activities that a task admits. A turn is no straight walk, and what is
+something else is nothing in particular."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +105,10 @@ def derive(recording: Recording, task: Task, legs: tuple[str, ...]) -> Derived |
     known = _sensors(imu, task, legs, way, time_s)
     if isinstance(known, str):
         return known
-    moving = _moving(list(known.values()), task.moving, task.rate_hz, way.samples)
+    doing = _doing(recording, task, way.samples)
+    if isinstance(doing, str):
+        return doing
+    moving = _moving(list(known.values()), task.moving, task.rate_hz, way.samples) & doing
     found = tuple(_leg(leg, task, known, reference, moving) for leg in legs)
     runs = _runs(np.logical_or.reduce([_mask(leg.runs, way.samples) for leg in found]))
     if not runs:
@@ -214,6 +225,33 @@ def _moving(sensors: list[_Sensor], rule: Moving | None, rate_hz: float, samples
         if stop - start < at_least:
             active[start:stop] = False
     return active
+
+
+def _doing(recording: Recording, task: Task, samples: int) -> BoolArray | str:
+    """Return where the person does what the task admits, or why nobody knows that.
+
+    A recording of an activity that the task admits counts whole. Of one whose activity is open (``OPEN_ACTIVITIES``),
+    those of its ``activities`` count that the task admits by ``ADMITS``: spans on the imu's clock whose zero is its
+    first sample, as labelled by ``harmonisation.label_activities``.
+    """
+    activity = str(recording.attrs.get("activity"))
+    if task.activities is None or activity in task.activities or activity not in OPEN_ACTIVITIES:
+        return np.ones(samples, dtype=bool)
+    spans = recording.attrs.get("activities")
+    if not spans:
+        return (
+            f"its activity is '{activity}' and nobody says what is done when: harmonisation.label_activities would; "
+            f"{task.name} takes {', '.join(task.activities)}"
+        )
+    at_s = np.arange(samples) / task.rate_hz
+    doing = np.zeros(samples, dtype=bool)
+    for span in spans:
+        if set(ADMITS.get(span["activity"], ())) & set(task.activities):
+            doing |= (at_s >= span["start_s"]) & (at_s < span["stop_s"])
+    if not doing.any():
+        told = ", ".join(dict.fromkeys(span["activity"] for span in spans))
+        return f"nothing in it is {' or '.join(task.activities)}: its activities are {told}"
+    return doing
 
 
 def _sliding_sum(values: FloatArray, reach: int) -> FloatArray:
