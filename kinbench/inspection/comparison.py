@@ -21,6 +21,7 @@ from kinbench.errors import KinbenchError
 from kinbench.inspection.findings import BoolArray, FloatArray, Sensor, median_rate_hz, norm, sensors_of
 from kinbench.kinematics import events_from_gyro, events_from_hip_angle
 from kinbench.recording import Recording
+from kinbench.schema import SEGMENTS
 
 AXES = ("x", "y", "z", "length")
 """Segment axes (anterior, proximal, right) and the length of the vector, which needs no rotation."""
@@ -152,7 +153,7 @@ def _strides(time: FloatArray, signal: FloatArray, method: str) -> FloatArray:
 
 def _even(time: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return (even time (n,), values (n, k)) at the median rate; NaN where nothing was known for over ``BRIDGED_S``."""
-    wide = values.reshape(time.size, -1)
+    wide = values[:, None] if values.ndim == 1 else values
     rate_hz = median_rate_hz(time)
     if rate_hz == 0.0 or not np.isfinite(time).all() or (np.diff(time) <= 0).any():
         return np.empty(0), np.empty((0, wide.shape[1]))
@@ -241,13 +242,23 @@ class Pair:
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two: its name, how many recordings it gave, what their strides were found by, and who has none."""
+    """One of the two: its name, how many recordings it gave, what their strides were found by, and who has none.
+
+    ``there`` is how many there were to choose from, where that is known.
+    """
 
     name: str
     recordings: int
     walking: int
     methods: tuple[str, ...]
     left_out: tuple[tuple[str, str], ...]
+    there: int | None = None
+
+    @property
+    def counted(self) -> str:
+        """How many recordings were compared, of how many that were read, of how many that there are."""
+        chosen = f", chosen evenly among {self.there}" if self.there and self.there > self.recordings else ""
+        return f"{self.walking} of {self.recordings} recordings{chosen}"
 
 
 @dataclass(frozen=True)
@@ -632,8 +643,8 @@ def _whole(values: FloatArray) -> Iterator[slice]:
 def _paired(
     stage: str, sides: Sequence[_Walkers], measured: Sequence[Mapping[_Place, list[_Measured]]]
 ) -> Iterator[Pair]:
-    segments = dict.fromkeys(segment for side in sides for segment in side.turned)
-    for segment in segments:
+    seen = {segment for side in sides for segment in side.turned}
+    for segment in sorted(seen, key=SEGMENTS.index):
         for signal, unit in SIGNALS.items():
             place = (segment, signal)
             both = [side.get(place, []) for side in measured]
@@ -731,14 +742,15 @@ def _curves(pair: Pair) -> dict[str, Any]:
 
 def _plain_side(side: Side) -> dict[str, Any]:
     return {
-        "name": side.name, "recordings": side.recordings, "walking": side.walking, "methods": list(side.methods),
+        "name": side.name, "there": side.there, "recordings": side.recordings, "walking": side.walking,
+        "methods": list(side.methods),
         "left_out": [{"recording": key, "reason": reason} for key, reason in side.left_out],
     }  # fmt: skip
 
 
 def _told(side: Side) -> str:
     how = f", strides by {' and '.join(side.methods)}" if side.methods else ""
-    lines = [f"{side.name}: {side.walking} of {side.recordings} recordings compared{how}"]
+    lines = [f"{side.name}: {side.counted} compared{how}"]
     lines += [f"  left out {key}: {reason}" for key, reason in side.left_out]
     return "\n".join(lines)
 
