@@ -11,11 +11,11 @@ import pandas as pd
 
 from kinbench import inspection, store
 from kinbench.errors import DataError
-from kinbench.inspection import Finding
+from kinbench.inspection import Finding, Pooled, Tip
 from kinbench.schema import VARIABLES, Breach
 
 Progress = Callable[[int, int, str], None]
-COLUMNS = ("recording", "check", "verdict", "where", "message", "value")
+COLUMNS = ("recording", "check", "verdict", "where", "message", "value", "cause")
 
 _SIGNALS = ("imu.time", "reference.time", *(f"{variable.stream}.{name}" for name, variable in VARIABLES.items()))
 
@@ -24,9 +24,10 @@ _SIGNALS = ("imu.time", "reference.time", *(f"{variable.stream}.{name}" for name
 class Report:
     """What there is to say about a store.
 
-    ``recordings`` counts the files there, damaged ones too. ``damaged`` are sentences about files, ``breaches`` and
-    ``findings`` pairs of (recording key, what). ``unread`` are pairs of (key, reason) of recordings that could not be
-    opened at all; the files of those stand among ``damaged`` too.
+    ``recordings`` counts the files there, damaged ones too. ``damaged`` are sentences about files, ``breaches``,
+    ``findings`` and ``tips`` (warnings, not verdicts) pairs of (recording key, what). ``unread`` are pairs of
+    (key, reason) of recordings that could not be opened at all; the files of those stand among ``damaged`` too.
+    ``pooled`` is what all recordings say together, one verdict per check.
     """
 
     store: str
@@ -35,6 +36,8 @@ class Report:
     unread: tuple[tuple[str, str], ...]
     breaches: tuple[tuple[str, Breach], ...]
     findings: tuple[tuple[str, Finding], ...]
+    pooled: tuple[Pooled, ...] = ()
+    tips: tuple[tuple[str, Tip], ...] = ()
 
     @property
     def failures(self) -> tuple[tuple[str, Finding], ...]:
@@ -42,9 +45,15 @@ class Report:
         return tuple((key, finding) for key, finding in self.findings if finding.verdict == "FAIL")
 
     @property
+    def warnings(self) -> tuple[tuple[str, Tip], ...]:
+        """The tips that warn. They fail nothing."""
+        return tuple((key, tip) for key, tip in self.tips if tip.warns)
+
+    @property
     def ok(self) -> bool:
-        """Whether nothing is damaged, unreadable, against the schema or against physics."""
-        return not (self.damaged or self.unread or self.breaches or self.failures)
+        """Whether nothing is damaged, unreadable, against the schema or against physics, alone or together."""
+        wrong = any(pooled.verdict == "FAIL" for pooled in self.pooled)
+        return not (self.damaged or self.unread or self.breaches or self.failures or wrong)
 
     def counts(self) -> dict[str, int]:
         """Return how many findings there are by verdict."""
@@ -63,22 +72,32 @@ class Report:
             "unread": [{"recording": key, "reason": reason} for key, reason in self.unread],
             "breaches": [{"recording": key, **asdict(breach)} for key, breach in self.breaches],
             "findings": [{"recording": key, **asdict(finding)} for key, finding in self.findings],
+            "pooled": [asdict(pooled) for pooled in self.pooled],
+            "tips": [{"recording": key, **asdict(tip)} for key, tip in self.tips],
         }
 
     def table(self) -> pd.DataFrame:
-        """Return one row per problem and finding: recording, check, verdict, where, message, value."""
-        rows: list[tuple[str, str, str, str, str, float | None]] = [
-            *(("", "bytes", "FAIL", self.store, sentence, None) for sentence in self.damaged),
-            *((key, "bytes", "FAIL", "", reason, None) for key, reason in self.unread),
+        """Return one row per problem, finding, pooled verdict and warning, with the columns of ``COLUMNS``.
+
+        Pooled verdicts have no recording; a warning's check is ``tip 1`` to ``tip 7``, its verdict ``WARNING``.
+        """
+        rows: list[tuple[str, str, str, str, str, float | None, str]] = [
+            *(("", "bytes", "FAIL", self.store, sentence, None, "") for sentence in self.damaged),
+            *((key, "bytes", "FAIL", "", reason, None, "") for key, reason in self.unread),
             *(
                 (key, "schema", "FAIL", breach.path,
-                 f"expected {breach.expected}, found {breach.found}; {breach.mend}", None)
+                 f"expected {breach.expected}, found {breach.found}; {breach.mend}", None, "")
                 for key, breach in self.breaches
             ),
             *(
-                (key, finding.check, finding.verdict, finding.where, finding.message, finding.value)
+                (key, finding.check, finding.verdict, finding.where, finding.message, finding.value, finding.cause)
                 for key, finding in self.findings
             ),
+            *(
+                ("", pooled.check, pooled.verdict, ", ".join(pooled.where), pooled.message, None, pooled.cause)
+                for pooled in self.pooled
+            ),
+            *((key, f"tip {tip.number}", "WARNING", tip.where, tip.message, None, "") for key, tip in self.warnings),
         ]  # fmt: skip
         return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"value": "float64"})
 
@@ -86,7 +105,9 @@ class Report:
         return f"<p>{self.text(findings=False).splitlines()[-1]}</p>{self.table().to_html()}"
 
     def text(self, *, findings: bool = True) -> str:
-        """Return the report for people: every problem, with ``findings`` what could not be assessed too, a summary."""
+        """Return the report for people: every problem, a summary; with ``findings`` too what could not be
+        assessed, the verdicts of all recordings together, and warnings.
+        """
         lines = [f"damaged  {sentence}" for sentence in self.damaged]
         lines += [f"unread   {key}: {reason}" for key, reason in self.unread]
         lines += [f"schema   {key}: {breach}" for key, breach in self.breaches]
@@ -96,6 +117,11 @@ class Report:
             for key, finding in shown
             if finding.verdict != "PASS"
         ]
+        if findings:
+            lines += [f"pooled   {pooled}" for pooled in self.pooled]
+            lines += [f"warning  {key} {tip}" for key, tip in self.warnings]
+        else:
+            lines += [f"pooled   {pooled}" for pooled in self.pooled if pooled.verdict == "FAIL"]
         counts = self.counts()
         lines.append(
             f"{self.store}: {self.recordings} recordings, {len(self.unread)} unread; "
@@ -123,6 +149,7 @@ def validate(store_path: Path | str, *, on_progress: Progress = _quiet) -> Repor
     unread: list[tuple[str, str]] = []
     breaches: list[tuple[str, Breach]] = []
     findings: list[tuple[str, Finding]] = []
+    warned: list[tuple[str, Tip]] = []
     for done, key in enumerate(keys, start=1):
         name = str(key)
         on_progress(done, total, name)
@@ -138,5 +165,16 @@ def validate(store_path: Path | str, *, on_progress: Progress = _quiet) -> Repor
             findings.append((name, Finding("physics", "NOT ASSESSED", "recording", "its signals breach the schema")))
         else:
             findings += [(name, finding) for finding in inspection.check(recording)]
+            warned += [(name, tip) for tip in inspection.tips(recording)]
     on_progress(total, total, "done")
-    return Report(opened.name, len(keys), damaged, tuple(unread), tuple(breaches), tuple(findings))
+    pooled = inspection.pool(_by_recording(findings))
+    return Report(
+        opened.name, len(keys), damaged, tuple(unread), tuple(breaches), tuple(findings), tuple(pooled), tuple(warned)
+    )
+
+
+def _by_recording(findings: list[tuple[str, Finding]]) -> dict[str, list[Finding]]:
+    found: dict[str, list[Finding]] = {}
+    for name, finding in findings:
+        found.setdefault(name, []).append(finding)
+    return found

@@ -125,7 +125,10 @@ def test_the_report_reads_as_json_table_and_text(stored):
     assert plain["breaches"][0]["expected"] == "m s-2"
     table = report.table()
     assert list(table.columns) == list(verification.COLUMNS)
-    assert len(table) == len(report.breaches) + len(report.findings)
+    assert len(table) == len(report.breaches) + len(report.findings) + len(report.pooled) + len(report.warnings)
+    assert {"tip 2", "tip 4"} <= set(table.loc[table.verdict == "WARNING", "check"])
+    assert {tip["number"] for tip in plain["tips"]} == set(range(1, 8))
+    assert {one["check"]: one["verdict"] for one in plain["pooled"]}["stuck"] == "FAIL"
     assert {"schema", "stuck"} <= set(table.loc[table.verdict == "FAIL", "check"])
     text = report.text()
     assert "lab/S1/1/wrong: imu.acc.units: expected m s-2, found 'g'" in text

@@ -19,18 +19,27 @@ from kinbench.inspection._estimates import (
     estimate_rate,
 )
 from kinbench.inspection.comparison import Comparison, Gait, Pair, compare, gait_of
-from kinbench.inspection.findings import Finding, Verdict, sensors_of
+from kinbench.inspection.findings import CAUSES, Finding, Verdict, sensors_of
+from kinbench.inspection.inertia import check_carried
 from kinbench.inspection.motion import check_axes, check_gravity, check_gyro_unit, check_quaternion, moves
 from kinbench.inspection.mounting import check_joint_axes, check_up
-from kinbench.inspection.values import check_angles, check_clock, check_sync, check_values
+from kinbench.inspection.packets import check_packets, check_zero_angles
+from kinbench.inspection.places import check_places
+from kinbench.inspection.pooling import Pooled, pool
+from kinbench.inspection.timing import check_sync
+from kinbench.inspection.tips import Tip, tips
+from kinbench.inspection.values import check_angles, check_clock, check_values
 from kinbench.recording import Recording
 
 __all__ = [
+    "CAUSES",
     "Comparison",
     "Estimate",
     "Finding",
     "Gait",
     "Pair",
+    "Pooled",
+    "Tip",
     "Verdict",
     "check",
     "compare",
@@ -44,14 +53,17 @@ __all__ = [
     "estimate_quaternion",
     "estimate_rate",
     "gait_of",
+    "pool",
+    "tips",
 ]
 
 
 def check(recording: Recording) -> list[Finding]:
     """Return every finding about a recording in schema form, in a fixed order.
 
-    Clock, gyro unit; per sensor gravity, quaternion, axes, up, spikes, clipping, stuck values; per joint the axes
-    against the reference; the reference's clock and angles; sync.
+    Clock, gyro unit; per sensor gravity, quaternion, axes, up, spikes, clipping, stuck values; gyro against
+    accelerometer, with the direction and rate of time; lost and doubled samples and zeros; per joint the axes against
+    the reference; sides and segments; the reference's clock and angles; sync and its drift.
     """
     rates = recording.attrs.get("rates") or {}
     findings: list[Finding] = []
@@ -65,9 +77,13 @@ def check(recording: Recording) -> list[Finding]:
             findings += check_axes(sensor, recording.reference)
             findings += check_up(sensor)
             findings += check_values(sensor)
+        findings += check_carried(sensors)
+        findings += check_packets(sensors)
         findings += check_joint_axes(recording.imu, recording.reference, sensors, recording.attrs)
     if recording.reference is not None:
         findings += check_clock("reference", recording.reference, rates.get("reference") or {})
         findings += check_angles(recording.reference, moving=any(map(moves, sensors)))
-    findings += check_sync(recording.attrs)
+        findings += check_zero_angles(recording.reference)
+    findings += check_places(recording, sensors)
+    findings += check_sync(recording)
     return findings

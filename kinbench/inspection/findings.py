@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -13,6 +13,26 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 Verdict = Literal["PASS", "FAIL", "NOT ASSESSED"]
+CAUSES = {
+    "unit": "acceleration, angular rate or angle in another unit than declared",
+    "scale": "a factor that is no unit's",
+    "gravity": "gravity taken away, or still there, against what is declared",
+    "axes": "a sensor's axes exchanged or turned round, or its rotation to the segment",
+    "sign": "a joint angle counted the other way",
+    "quaternion": "order, direction or world of the orientations, or rows that are none",
+    "side": "left and right exchanged",
+    "label": "a sensor on another segment than declared",
+    "sync": "the reference is early or late",
+    "reversal": "time runs backwards",
+    "rate": "another sample rate than declared",
+    "clock": "the clock itself: steps back, a counter that wraps",
+    "packets": "samples lost without a trace, or doubled",
+    "missing": "missing values written as numbers, such as zeros",
+    "clipping": "the sensor's range was too small",
+    "spikes": "isolated wrong numbers",
+    "range": "angles that no joint reaches",
+}
+"""Every kind of mistake that a finding may name."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +41,11 @@ class Finding:
 
     ``where`` is a path as in a schema breach (``imu.acc[thigh]``); ``value`` is the figure the verdict rests on, in
     the unit the message names. ``PASS`` is said only after a look at enough data; too little is ``NOT ASSESSED``.
+
+    ``cause`` names the mistake for machines, ``kind`` or ``kind:detail`` (``unit:gyr:deg/s``, ``axes:y,-x,z``; the
+    kinds are ``CAUSES``), and ``mend`` says what would mend it; both are empty where nothing is wrong or known.
+    ``evidence`` is how far the data support each explanation: by cause, ``""`` being what was declared, in amounts that
+    add up over sensors and recordings, of at most ``of`` each.
     """
 
     check: str
@@ -28,6 +53,14 @@ class Finding:
     where: str
     message: str
     value: float | None = None
+    cause: str = ""
+    mend: str = ""
+    evidence: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """The first word of the cause."""
+        return self.cause.partition(":")[0]
 
     def __str__(self) -> str:
         return f"{self.verdict} {self.check} {self.where}: {self.message}"

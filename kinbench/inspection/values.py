@@ -9,9 +9,14 @@ import numpy as np
 import xarray as xr
 
 from kinbench.inspection.findings import BoolArray, Finding, FloatArray, Sensor
+from kinbench.inspection.motion import body_rate
 from kinbench.schema import DOFS
 
 RATE_TOLERANCE = 0.005
+COUNTER = 2**16
+TICKS = 2**32
+TICKS_PER_S = (1e4, 1e6)
+"""Packet counters have 16 bits; sample times 32, in ticks of 0.1 ms (MTw) or 1 us (Movella DOT)."""
 GAP_SHARE = 0.05
 """More lost time than this is a fault; up to it, gaps are counted and passed."""
 SPIKE_SD = 6.0
@@ -20,8 +25,6 @@ SPIKE_QUIET = 0.15
 SPIKE_REACH = 12
 STUCK_S = 0.5
 CLIP_SAMPLES = 4
-SYNC_LIMIT_S = 0.03
-"""A residual lag of three samples at 100 Hz; one sample costs a perfect model about 1 deg of knee flexion."""
 TURNS_DEG = 500.0
 """No joint turns so far; degrees taken for radians are 57 times too many, even of a stiff ankle."""
 _LEAST_SAMPLES = 50
@@ -41,11 +44,31 @@ def check_clock(stream: str, data: xr.Dataset, rates: Mapping[str, Any]) -> Iter
     back = int((steps <= 0).sum()) + int((~np.isfinite(time)).sum())
     if back:
         repeated = int((steps == 0).sum())
-        message = f"{back} steps not forward, {repeated} of them repeated; re-index by the packet counter"
-        yield Finding("clock", "FAIL", where, message, float(back))
+        cause = _clock_cause(steps, repeated == back)
+        mend = "unwrap the counter" if cause == "clock:wrap" else "re-index by the packet counter"
+        message = f"{back} steps not forward, {repeated} of them repeated; {mend}"
+        yield Finding("clock", "FAIL", where, message, float(back), cause, mend)
+        return
+    if _wrapped(steps):
+        message = f"a step of {steps.max():.1f} s is a counter's whole range; it was unwrapped once too often"
+        yield Finding("clock", "FAIL", where, message, float(steps.max()), "clock:wrap", "unwrap it by its range")
         return
     yield _gaps(where, steps, _lost(data))
     yield _rate(where, steps, rates)
+
+
+def _wrapped(steps: FloatArray) -> bool:
+    """Whether a step is a counter's range of packets or ticks, forwards or back, less the sample it hides."""
+    typical = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
+    far = np.abs(steps[np.isfinite(steps)])
+    ranges = [COUNTER * typical, *(TICKS / per_s for per_s in TICKS_PER_S)]
+    return typical > 0 and any(bool((np.abs(far - full) <= max(0.01 * full, 2 * typical)).any()) for full in ranges)
+
+
+def _clock_cause(steps: FloatArray, only_repeated: bool) -> str:
+    if _wrapped(steps):
+        return "clock:wrap"
+    return "packets:doubled" if only_repeated else "clock:backwards"
 
 
 def _lost(data: xr.Dataset) -> float:
@@ -60,7 +83,8 @@ def _gaps(where: str, steps: FloatArray, masked: float) -> Finding:
     longest = float(gaps.max()) if gaps.size else 0.0
     told = f"{gaps.size} gaps, {share:.2%} of the time, longest {longest:.3f} s; {masked:.2%} of samples masked"
     if share > GAP_SHARE:
-        return Finding("gaps", "FAIL", where, f"{told}; at most {GAP_SHARE:.0%} can be bridged", share)
+        return Finding("gaps", "FAIL", where, f"{told}; at most {GAP_SHARE:.0%} can be bridged", share, "packets:gaps",
+                       "leave the recording out, or cut it at its gaps")  # fmt: skip
     return Finding("gaps", "PASS", where, told, share)
 
 
@@ -75,7 +99,7 @@ def _rate(where: str, steps: FloatArray, rates: Mapping[str, Any]) -> Finding:
     off = measured / float(nominal) - 1
     if abs(off) > RATE_TOLERANCE:
         message = f"{measured:.3f} Hz measured, {float(nominal):g} nominal, {off:+.2%}; check rate and clock"
-        return Finding("rate", "FAIL", where, message, measured)
+        return Finding("rate", "FAIL", where, message, measured, f"rate:{measured:.4g}", "declare the measured rate")
     return Finding("rate", "PASS", where, f"{measured:.3f} Hz measured, {float(nominal):g} nominal", measured)
 
 
@@ -92,8 +116,16 @@ def check_values(sensor: Sensor) -> Iterator[Finding]:
             yield Finding("values", "NOT ASSESSED", where, f"fewer than {_LEAST_SAMPLES} samples")
             continue
         yield _spikes(where, values, sensor.time)
-        yield _clipping(where, values)
+        yield _clipping(where, values, _turned(sensor) if name == "gyr" else None)
         yield _stuck(where, values, sensor.rate_hz)
+
+
+def _turned(sensor: Sensor) -> FloatArray | None:
+    """Return the angular rate by the sensor's own orientation, None where it has none."""
+    if sensor.quat is None:
+        return None
+    rate = body_rate(sensor.time, sensor.quat)
+    return np.concatenate([rate, rate[-1:]])
 
 
 def _spikes(where: str, values: FloatArray, time: FloatArray) -> Finding:
@@ -104,7 +136,7 @@ def _spikes(where: str, values: FloatArray, time: FloatArray) -> Finding:
     if count:
         first = float(time[np.flatnonzero(found)[0]])
         message = f"{count} isolated spikes, the first at {first:.2f} s; mask them or replace the file"
-        return Finding("spikes", "FAIL", where, message, float(count))
+        return Finding("spikes", "FAIL", where, message, float(count), "spikes", "mask them or replace the file")
     return Finding("spikes", "PASS", where, "no isolated spike", 0.0)
 
 
@@ -144,13 +176,24 @@ def _largest_around(size: FloatArray) -> FloatArray:
     return around
 
 
-def _clipping(where: str, values: FloatArray) -> Finding:
+def _clipping(where: str, values: FloatArray, true: FloatArray | None) -> Finding:
+    """Judge flat tops; ``true`` (n, 3) is another source of the same signal, which says whether it went further."""
     for axis, name in enumerate("xyz"):
-        column = values[:, axis]
-        runs, level = clipped(column)
-        if runs:
-            message = f"{runs} runs of {name} flat at its extreme {level:.4g}; the sensor's range was too small"
-            return Finding("clipping", "FAIL", where, message, float(runs))
+        runs, level = clipped(values[:, axis])
+        if not runs:
+            continue
+        told = f"{runs} runs of {name} flat at its extreme {level:.4g}"
+        mend = "mask what is flat; record with a larger range"
+        if true is None:
+            message = f"{told}; the sensor's range was too small (no second source to confirm it)"
+            return Finding("clipping", "FAIL", where, message, float(runs), "clipping", mend)
+        flat = np.abs(values[:, axis] - level) <= 1e-3 * abs(level)
+        beyond = float(np.nanmax(true[flat, axis] / level)) if np.isfinite(true[flat, axis]).any() else np.nan
+        if beyond > 1.02:
+            message = f"{told}, where its orientation turned {beyond:.2f} times as fast; its range was too small"
+            return Finding("clipping", "FAIL", where, message, float(runs), "clipping", mend)
+        message = f"{told}, but its orientation turned no faster there"
+        return Finding("clipping", "NOT ASSESSED", where, message, float(runs))
     return Finding("clipping", "PASS", where, "no flat top", 0.0)
 
 
@@ -179,7 +222,7 @@ def _stuck(where: str, values: FloatArray, rate_hz: float) -> Finding:
     length_s = longest / rate_hz if rate_hz else 0.0
     if longest >= 10 and length_s >= STUCK_S:
         message = f"the same numbers for {length_s:.2f} s; missing data must be masked, not repeated"
-        return Finding("stuck", "FAIL", where, message, length_s)
+        return Finding("stuck", "FAIL", where, message, length_s, "missing:repeated", "mask what is repeated")
     return Finding("stuck", "PASS", where, "never repeats itself", length_s)
 
 
@@ -223,13 +266,14 @@ def _angle_unit(angles: FloatArray, names: list[str], moving: bool) -> Finding:
         message = (
             f"every sagittal angle spans at least {narrowest:.0f} deg; the unit looks wrong (deg declared as rad?)"
         )
-        return Finding("angle unit", "FAIL", where, message, narrowest)
+        return Finding("angle unit", "FAIL", where, message, narrowest, "unit:angle:deg", "declare the unit deg")
     widest = max(spans)
     told = f"the widest sagittal angle spans {widest:.3g} deg"
     if widest > 2 * np.pi:
         return Finding("angle unit", "PASS", where, told, widest)
     if moving:
-        return Finding("angle unit", "FAIL", where, f"{told} although the sensors move; it looks like radians", widest)
+        message = f"{told} although the sensors move; it looks like radians"
+        return Finding("angle unit", "FAIL", where, message, widest, "unit:angle:rad", "declare the unit rad")
     return Finding("angle unit", "NOT ASSESSED", where, f"{told}: too little to tell", widest)
 
 
@@ -248,9 +292,8 @@ def _angle(name: str, column: FloatArray, remedy: str = "") -> Finding:
     steps = np.abs(np.diff(column))
     wraps = int((steps[np.isfinite(steps)] > 180).sum())
     if wraps and dof.joint != "pelvis":
-        return Finding(
-            "angle range", "FAIL", where, f"{wraps} jumps of over 180 deg; {remedy or 'mask that span'}", float(wraps)
-        )
+        message = f"{wraps} jumps of over 180 deg; {remedy or 'mask that span'}"
+        return Finding("angle range", "FAIL", where, message, float(wraps), "range", remedy or "mask that span")
     low, high = float(known.min()), float(known.max())
     told = f"{low:.1f} to {high:.1f} deg"
     if low >= dof.limits_deg[0] and high <= dof.limits_deg[1]:
@@ -259,24 +302,7 @@ def _angle(name: str, column: FloatArray, remedy: str = "") -> Finding:
     turned = -known
     message = f"{told}, {outside.mean():.1%} outside {dof.limits_deg[0]:g} to {dof.limits_deg[1]:g}"
     if dof.plane == "sagittal" and turned.min() >= dof.limits_deg[0] and turned.max() <= dof.limits_deg[1]:
-        return Finding("angle range", "FAIL", where, f"{message}; its sign looks turned", float(outside.mean()))
-    return Finding("angle range", "FAIL", where, f"{message}; {remedy or 'mask those spans'}", float(outside.mean()))
-
-
-def check_sync(attrs: Mapping[str, Any]) -> Iterator[Finding]:
-    """Judge the lag that conversion measured and kept in ``attrs['sync']``."""
-    sync = attrs.get("sync") or {}
-    method, measured = sync.get("method"), sync.get("measured_shift_s")
-    where = "attrs.sync"
-    if method in (None, "none") and measured is None:
-        return
-    if measured is None or not sync.get("confident"):
-        yield Finding("sync", "NOT ASSESSED", where, f"method {method}; the lag could not be measured with confidence")
-        return
-    residual = 0.0 if method == "estimated" else float(measured)
-    told = f"method {method}, residual {residual:+.4f} s, r {float(sync.get('r') or 0.0):.3f}"
-    if abs(residual) > SYNC_LIMIT_S:
-        message = f"{told}; more than {SYNC_LIMIT_S:g} s: declare the offset or let it be estimated"
-        yield Finding("sync", "FAIL", where, message, residual)
-        return
-    yield Finding("sync", "PASS", where, told, residual)
+        return Finding("angle range", "FAIL", where, f"{message}; its sign looks turned", float(outside.mean()), "sign",
+                       "turn its sign")  # fmt: skip
+    mend = remedy or "mask those spans"
+    return Finding("angle range", "FAIL", where, f"{message}; {mend}", float(outside.mean()), "range", mend)

@@ -1,0 +1,563 @@
+"""A planting library: copies of sound recordings with one known mistake each, and how well inspection names it.
+
+``PLANTS`` are the kinds of mistakes that conversions make, each a pure function of a recording and a random generator.
+Run this file to print the whole campaign: every plant on every real recording there is, thresholds having been fixed on
+``DESIGN`` and judged on the other datasets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from kinbench_adapters.amass import AmassAdapter
+from kinbench_adapters.calgary import CalgaryAdapter
+from kinbench_adapters.lab import LabAdapter
+from kinbench_adapters.opensense import OpenSenseAdapter
+from scipy.signal import butter, sosfiltfilt
+from scipy.spatial.transform import Rotation
+
+from kinbench import inspection
+from kinbench.conversion import prepare
+from kinbench.inspection import Finding
+from kinbench.recording import Recording
+
+DESIGN = ("neura_sparse", "halilaj_lab", "capsense_treadmill", "calgary")
+"""Datasets on which thresholds were fixed; all others judge them."""
+LABORATORIES = ("neura_sparse", "halilaj_lab", "capsense_treadmill", "fan_knee", "zare_ankle", "xsens_dot",
+                "tan_treadmill")  # fmt: skip
+CROP_S = 50.0
+SPANS_S = {"halilaj_lab": (300.0, 350.0)}
+"""A campaign looks at most at so much of a recording; of mixed tasks at where the person walks."""
+GRAVITY = 9.80665
+
+
+# --- real recordings -------------------------------------------------------------------------------------------------
+
+
+def sources(shared: Path, scratch: Path) -> Iterator[tuple[str, object]]:
+    """Yield (dataset, source) of every real recording there is a description of."""
+    manifests = Path(__file__).parent / "manifests"
+    for name in LABORATORIES:
+        if (manifests / name).is_dir():
+            yield from ((name, source) for source in LabAdapter().find(manifests / name).sources)
+    yield from (("opensense", source) for source in OpenSenseAdapter().find(shared / "opensense" / "example").sources)
+    yield from (("calgary", source) for source in CalgaryAdapter().find(shared / "calgary_ric").sources)
+    places = {
+        "ACCAD/Female1General_c3d/A1 - Stand": "accad_A1_stand",
+        "MPI_mosh/50004/sample": "amass_sample_female_500",
+        "SSM_synced/20160330_03333/sample": "amass_sample_ssm_male_601",
+    }
+    for place, name in places.items():
+        path = scratch / "amass" / f"{place}_poses.npz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(shared / "amass" / f"{name}.npz", path)
+    yield from (("amass", source) for source in AmassAdapter(cutoff_hz=15).find(scratch / "amass").sources)
+
+
+def recordings(shared: Path, scratch: Path, wanted: Iterable[str] | None = None) -> Iterator[tuple[str, Recording]]:
+    """Yield (dataset, recording) as conversion makes it, cut to ``CROP_S``."""
+    for dataset, source in sources(shared, scratch):
+        if wanted is None or dataset in wanted:
+            yield dataset, cut(prepare(source), *SPANS_S.get(dataset, (0.0, CROP_S)))
+
+
+def cut(recording: Recording, start_s: float, stop_s: float) -> Recording:
+    """Return a span of a recording."""
+
+    def piece(stream):
+        if stream is None:
+            return None
+        time_s = stream["time"].values
+        return stream.isel(time=np.flatnonzero((time_s >= start_s) & (time_s < stop_s)))
+
+    return replace(recording, imu=piece(recording.imu), reference=piece(recording.reference))
+
+
+# --- helpers ---------------------------------------------------------------------------------------------------------
+
+
+def changed(recording: Recording, stream: str, **variables) -> Recording:
+    """Return the recording with variables of one stream set to new values."""
+    data = getattr(recording, stream).copy(deep=True)
+    for name, values in variables.items():
+        data[name].values = np.asarray(values, dtype=data[name].dtype)
+    return replace(recording, **{stream: data})
+
+
+def retimed(recording: Recording, stream: str, time_s: np.ndarray) -> Recording:
+    data = getattr(recording, stream)
+    return replace(recording, **{stream: data.assign_coords(time=("time", time_s, dict(data["time"].attrs)))})
+
+
+def sensor_indices(recording: Recording) -> list[int]:
+    """Sensors whose signals are whole enough to be planted in."""
+    acc = recording.imu["acc"].values
+    return [i for i in range(acc.shape[1]) if np.isfinite(acc[:, i]).all(axis=1).mean() > 0.5]
+
+
+def pick(recording: Recording, rng: np.random.Generator) -> int:
+    return int(rng.choice(sensor_indices(recording)))
+
+
+def segments(recording: Recording) -> list[str]:
+    return [str(name) for name in recording.imu["segment"].values]
+
+
+def vectors(recording: Recording) -> list[str]:
+    return [name for name in ("acc", "gyr", "mag") if name in recording.imu]
+
+
+def exchanged(recording: Recording, pairs: Iterable[tuple[int, int]]) -> Recording:
+    """Return the recording with the data of sensors exchanged, everything said of them staying in place."""
+    order = list(range(recording.imu.sizes["sensor"]))
+    for one, other in pairs:
+        order[one], order[other] = order[other], order[one]
+    names = [name for name in ("acc", "gyr", "mag", "quat", "valid") if name in recording.imu]
+    return changed(recording, "imu", **{name: recording.imu[name].values[:, order] for name in names})
+
+
+def rows_taken(recording: Recording, kept: np.ndarray, streams: Iterable[str] = ("imu",)) -> Recording:
+    """Return the recording with rows chosen by number, on an even clock as if they were all there is."""
+    for stream in streams:
+        data = getattr(recording, stream)
+        step = float(np.median(np.diff(data["time"].values)))
+        taken = data.isel(time=kept[kept < data.sizes["time"]])
+        time_s = data["time"].values[0] + step * np.arange(taken.sizes["time"])
+        attrs = dict(data["time"].attrs)
+        recording = replace(recording, **{stream: taken.assign_coords(time=("time", time_s, attrs))})
+    return recording
+
+
+def same_rows(recording: Recording) -> bool:
+    """Whether imu and reference are rows of one table."""
+    if recording.reference is None:
+        return False
+    one, other = recording.imu["time"].values, recording.reference["time"].values
+    same_clock = recording.attrs["sync"]["method"] == "same_clock"
+    return one.size == other.size and bool(np.allclose(one, other)) and same_clock
+
+
+# --- plants ----------------------------------------------------------------------------------------------------------
+
+Planted = tuple[Recording, str] | None
+"""The copy, and the name of the sensor that was spoilt (empty where all were); None where there is nothing to spoil."""
+
+
+@dataclass(frozen=True)
+class Plant:
+    """One mistake: its kind, a name, the kinds of cause that name it rightly, and the checks that speak of it."""
+
+    kind: str
+    name: str
+    causes: tuple[str, ...]
+    checks: tuple[str, ...]
+    make: Callable[[Recording, np.random.Generator], Planted]
+
+
+def scaled(stream: str, name: str, factor: float) -> Callable[[Recording, np.random.Generator], Planted]:
+    def make(recording, rng):
+        data = getattr(recording, stream)
+        if data is None or name not in data:
+            return None
+        return changed(recording, stream, **{name: data[name].values * factor}), ""
+
+    return make
+
+
+def acc_scaled(factor: float):
+    def make(recording, rng):
+        if recording.imu["acc"].attrs["kind"] != "specific_force":
+            return None  # without gravity there is no yardstick
+        return scaled("imu", "acc", factor)(recording, rng)
+
+    return make
+
+
+PROPER = [m for m in (np.eye(3)[list(p)] * np.array(s)[:, None]
+          for p in ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
+          for s in np.array(np.meshgrid([1, -1], [1, -1], [1, -1])).T.reshape(-1, 3))
+          if np.linalg.det(m) > 0 and not np.allclose(m, np.eye(3))]  # fmt: skip
+
+
+def permuted(names: tuple[str, ...] | None = None):
+    def make(recording, rng):
+        at, turn = pick(recording, rng), PROPER[int(rng.integers(len(PROPER)))]
+        spoilt = {}
+        for name in names or vectors(recording):
+            if name not in recording.imu:
+                return None
+            values = recording.imu[name].values.copy()
+            values[:, at] = values[:, at] @ turn.T.astype(values.dtype)
+            spoilt[name] = values
+        return changed(recording, "imu", **spoilt), str(recording.imu["sensor"].values[at])
+
+    return make
+
+
+def flipped(names: tuple[str, ...] | None = None):
+    def make(recording, rng):
+        at, axis = pick(recording, rng), int(rng.integers(3))
+        spoilt = {}
+        for name in names or vectors(recording):
+            if name not in recording.imu:
+                return None
+            values = recording.imu[name].values.copy()
+            values[:, at, axis] *= -1
+            spoilt[name] = values
+        return changed(recording, "imu", **spoilt), str(recording.imu["sensor"].values[at])
+
+    return make
+
+
+def orientation(change):
+    def make(recording, rng):
+        for stream, name in (("imu", "quat"), ("reference", "segment_quat")):
+            data = getattr(recording, stream)
+            if data is not None and name in data:
+                return changed(recording, stream, **{name: change(data[name].values)}), ""
+        return None
+
+    return make
+
+
+def sides_exchanged(recording, rng):
+    names = segments(recording)
+    pairs = [(i, names.index(f"{name[:-1]}l")) for i, name in enumerate(names)
+             if name.endswith("_r") and names.index(name) == i and f"{name[:-1]}l" in names]  # fmt: skip
+    if pairs:
+        return exchanged(recording, pairs), ""
+    if not any(name[-2:] in ("_r", "_l") for name in names):
+        return None
+    other = {"r": "l", "l": "r"}
+    turned = [f"{name[:-1]}{other[name[-1]]}" if name[-2:] in ("_r", "_l") else name for name in names]
+    imu = recording.imu.assign_coords(segment=("sensor", np.array(turned, dtype=recording.imu["segment"].dtype)))
+    return replace(recording, imu=imu), ""
+
+
+def one_side_exchanged(recording, rng):
+    names = segments(recording)
+    there = [s for s in ("thigh", "shank", "foot") if f"{s}_r" in names and f"{s}_l" in names]
+    if len(there) < 2:
+        return None
+    segment = str(rng.choice(there))
+    return exchanged(recording, [(names.index(f"{segment}_r"), names.index(f"{segment}_l"))]), ""
+
+
+def labels_exchanged(recording, rng):
+    names = segments(recording)
+    there = [(f"{a}_{side}", f"{b}_{side}") for a, b in (("thigh", "shank"), ("shank", "foot")) for side in "rl"]
+    there = [(a, b) for a, b in there if a in names and b in names]
+    if not there:
+        return None
+    one, other = there[int(rng.integers(len(there)))]
+    return exchanged(recording, [(names.index(one), names.index(other))]), ""
+
+
+def late(samples: float):
+    def make(recording, rng):
+        if recording.reference is None:
+            return None
+        rate_hz = 1.0 / float(np.median(np.diff(recording.imu["time"].values)))
+        shift_s = float(rng.choice((-1, 1))) * samples / rate_hz
+        moved = retimed(recording, "reference", recording.reference["time"].values + shift_s)
+        sync = dict(recording.attrs["sync"], method="declared", measured_shift_s=-shift_s)
+        return moved.with_attrs(sync=sync), ""
+
+    return make
+
+
+def reversed_time(*, both: bool):
+    def make(recording, rng):
+        if both and recording.reference is None:
+            return None
+        for stream in ("imu", "reference") if both else ("imu",):
+            data = getattr(recording, stream)
+            last = data["time"].values[-1] + data["time"].values[0]
+            if both and stream == "reference":
+                imu_time = recording.imu["time"].values
+                last = imu_time[-1] + imu_time[0]
+            turned = data.isel(time=slice(None, None, -1))
+            time_s = last - turned["time"].values
+            recording = replace(recording, **{stream: turned.assign_coords(time=("time", time_s, data["time"].attrs))})
+        return recording, ""
+
+    return make
+
+
+def other_rate(factor: float):
+    """The true rate is ``factor`` times the declared one: the declared clock runs factor times too slowly."""
+
+    def make(recording, rng):
+        streams = ("imu", "reference") if same_rows(recording) else ("imu",)
+        for stream in streams:
+            time_s = getattr(recording, stream)["time"].values
+            recording = retimed(recording, stream, time_s[0] + (time_s - time_s[0]) * factor)
+        rates = {
+            name: {**rate, **{key: rate[key] / factor for key in ("nominal_hz", "measured_hz") if rate.get(key)}}
+            if name in streams else rate
+            for name, rate in recording.attrs["rates"].items()
+        }  # fmt: skip
+        return recording.with_attrs(rates=rates), ""
+
+    return make
+
+
+def gravity_removed(recording, rng):
+    imu = recording.imu
+    if imu["acc"].attrs["kind"] == "gravity_removed":
+        data = imu.copy()
+        data["acc"].attrs = dict(imu["acc"].attrs, kind="specific_force")
+        return replace(recording, imu=data), ""
+    acc = imu["acc"].values.astype(np.float64)
+    if "quat" in imu:
+        quat = imu["quat"].values.reshape(-1, 4).astype(np.float64)
+        whole = np.isfinite(quat).all(axis=1) & (np.abs(np.nan_to_num(quat)).sum(axis=1) > 0)
+        turn = Rotation.from_quat(np.where(whole[:, None], quat, (1.0, 0, 0, 0)), scalar_first=True)
+        acc = acc - turn.inv().apply([0.0, GRAVITY, 0.0]).reshape(acc.shape)
+    else:
+        rate_hz = 1.0 / float(np.median(np.diff(imu["time"].values)))
+        slow = butter(2, 0.3, fs=rate_hz, output="sos")
+        for sensor in range(acc.shape[1]):
+            known = np.isfinite(acc[:, sensor]).all(axis=1)
+            if known.sum() > 100:
+                acc[known, sensor] -= sosfiltfilt(slow, acc[known, sensor], axis=0)
+    return changed(recording, "imu", acc=acc), ""
+
+
+def clipped_signal(name: str):
+    def make(recording, rng):
+        if name not in recording.imu:
+            return None
+        at = pick(recording, rng)
+        values = recording.imu[name].values.copy()
+        limit = 0.7 * float(np.nanmax(np.abs(values[:, at])))
+        values[:, at] = np.clip(values[:, at], -limit, limit)
+        return changed(recording, "imu", **{name: values}), str(recording.imu["sensor"].values[at])
+
+    return make
+
+
+def lost_packets(recording, rng):
+    n = recording.imu.sizes["time"]
+    kept = np.ones(n, dtype=bool)
+    for start in rng.integers(n // 10, n - 30, size=12):
+        kept[start : start + int(rng.integers(3, 20))] = False
+    streams = ("imu", "reference") if same_rows(recording) else ("imu",)
+    return rows_taken(recording, np.flatnonzero(kept), streams), ""
+
+
+def doubled_packets(recording, rng):
+    n = recording.imu.sizes["time"]
+    again = rng.choice(np.arange(n // 10, n - 10), size=20, replace=False)
+    streams = ("imu", "reference") if same_rows(recording) else ("imu",)
+    return rows_taken(recording, np.sort(np.concatenate([np.arange(n), again])), streams), ""
+
+
+def counter_wrap(sign: int):
+    def make(recording, rng):
+        time_s = recording.imu["time"].values.copy()
+        at = int(rng.integers(time_s.size // 4, 3 * time_s.size // 4))
+        time_s[at:] += sign * 2**16 * float(np.median(np.diff(time_s)))
+        return retimed(recording, "imu", time_s), ""
+
+    return make
+
+
+def zeroed(stream: str, name: str):
+    def make(recording, rng):
+        data = getattr(recording, stream)
+        if data is None or name not in data:
+            return None
+        values = data[name].values.copy()
+        at = pick(recording, rng) if stream == "imu" else int(rng.integers(values.shape[1]))
+        for start in rng.integers(values.shape[0] // 10, values.shape[0] - 60, size=4):
+            values[start : start + int(rng.integers(10, 50)), at] = 0
+        who = str(data["sensor"].values[at]) if stream == "imu" else ""
+        return changed(recording, stream, **{name: values}), who
+
+    return make
+
+
+AXES = ("gyro axes", "segment axes", "axes against the reference")
+INNER = ("gyro axes", "gyro against gravity")
+PLANTS = (
+    Plant("unit of acceleration", "g", ("unit",), ("gravity",), acc_scaled(1 / GRAVITY)),
+    Plant("unit of acceleration", "mg", ("unit",), ("gravity",), acc_scaled(1000 / GRAVITY)),
+    Plant("unit of acceleration", "g twice", ("unit",), ("gravity",), acc_scaled(GRAVITY)),
+    Plant("rad and deg", "gyro in deg/s", ("unit",), ("gyro unit",), scaled("imu", "gyr", 180 / np.pi)),
+    Plant("rad and deg", "gyro converted twice", ("unit",), ("gyro unit",), scaled("imu", "gyr", np.pi / 180)),
+    Plant("rad and deg", "angle in rad", ("unit",), ("angle unit",), scaled("reference", "angle", np.pi / 180)),
+    Plant("rad and deg", "angle converted twice", ("unit",), ("angle unit",),
+          scaled("reference", "angle", 180 / np.pi)),
+    Plant("axis permutation", "one sensor", ("axes",), AXES, permuted()),
+    Plant("axis permutation", "one sensor again", ("axes",), AXES, permuted()),
+    Plant("axis permutation", "gyro alone", ("axes",), (*AXES, "gyro against gravity"), permuted(("gyr",))),
+    Plant("axis flip", "one sensor", ("axes",), (*AXES, "gyro against gravity"), flipped()),
+    Plant("axis flip", "gyro alone", ("axes",), (*AXES, "gyro against gravity"), flipped(("gyr",))),
+    Plant("transposed orientation", "all", ("quaternion",), ("quaternion up", "segment axes"),
+          orientation(lambda q: q * np.array([1, -1, -1, -1], dtype=q.dtype))),
+    Plant("quaternion order", "x, y, z, w", ("quaternion",), ("quaternion up", "segment axes"),
+          orientation(lambda q: q[..., [1, 2, 3, 0]])),
+    Plant("side swap", "both legs", ("side",), ("sides",), sides_exchanged),
+    Plant("side swap", "one segment", ("side",), ("sides between segments",), one_side_exchanged),
+    Plant("label swap", "neighbours", ("label",), ("segments by motion", "axes against the reference"),
+          labels_exchanged),
+    Plant("label swap", "neighbours again", ("label",), ("segments by motion", "axes against the reference"),
+          labels_exchanged),
+    *(Plant("sync", f"{samples:g} samples", ("sync",), ("sync",), late(samples))
+      for samples in (0.25, 0.5, 1.0, 3.0, 12.0)),
+    Plant("time reversal", "imu", ("reversal",), ("time direction",), reversed_time(both=False)),
+    Plant("time reversal", "imu and reference", ("reversal",), ("time direction",), reversed_time(both=True)),
+    *(Plant("wrong rate", f"{factor:g} of it", ("rate",), ("rate by gravity", "drift"), other_rate(factor))
+      for factor in (0.6, 1.2, 2.5)),
+    Plant("gravity removed", "under another name", ("gravity",), ("gravity",), gravity_removed),
+    Plant("clipping", "gyro", ("clipping",), ("clipping",), clipped_signal("gyr")),
+    Plant("clipping", "acceleration", ("clipping",), ("clipping",), clipped_signal("acc")),
+    Plant("lost packets", "closed up", ("packets",), ("lost samples", "drift"), lost_packets),
+    Plant("doubled packets", "on an even clock", ("packets",), ("doubled samples",), doubled_packets),
+    Plant("counter wrap", "back", ("clock",), ("clock",), counter_wrap(-1)),
+    Plant("counter wrap", "once too often", ("clock",), ("clock",), counter_wrap(1)),
+    Plant("zeros for missing", "gyro", ("missing",), ("zeros for missing",), zeroed("imu", "gyr")),
+    Plant("zeros for missing", "orientation", ("missing",), ("quaternion norm",), zeroed("imu", "quat")),
+    Plant("zeros for missing", "angle", ("missing",), ("zeros for missing",), zeroed("reference", "angle")),
+)  # fmt: skip
+
+
+# --- judging ---------------------------------------------------------------------------------------------------------
+
+OUTCOMES = ("named", "found", "not assessed", "missed")
+"""Named: a new failure has the right cause. Found: a new failure has another. Not assessed: none has, and no check that
+speaks of this mistake passes. Missed: none has, and one passes."""
+
+
+def failing(findings: Iterable[Finding]) -> Counter:
+    return Counter((f.check, f.where, f.kind) for f in findings if f.verdict == "FAIL")
+
+
+def outcome(plant: Plant, before: list[Finding], after: list[Finding], sensor: str) -> str:
+    """Return what became of one planted copy."""
+    new = failing(after) - failing(before)
+    if any(cause in plant.causes for _, _, cause in new):
+        return "named"
+    if new:
+        return "found"
+    spoken = [f.verdict for f in after if f.check in plant.checks and (sensor in f.where or f.where == "imu.gyr")]
+    return "missed" if "PASS" in spoken else "not assessed"
+
+
+def pooled_outcome(
+    plant: Plant, before: Mapping[str, list[Finding]], after: Mapping[str, list[Finding]], each: Iterable[str]
+) -> str:
+    """Return what became of a dataset all of whose recordings bear the same mistake."""
+    outcomes = set(each)
+    if "named" in outcomes:
+        return "named"
+    known = {(one.check, one.cause) for one in inspection.pool(before) if one.verdict == "FAIL"}
+    new = [one for one in inspection.pool(after) if one.verdict == "FAIL" and (one.check, one.cause) not in known]
+    if any(one.cause.partition(":")[0] in plant.causes for one in new):
+        return "named"
+    return "found" if new or "found" in outcomes else "missed" if "missed" in outcomes else "not assessed"
+
+
+def informed(recording: Recording) -> bool:
+    """Whether there is an orientation or a reference to compare with."""
+    return recording.reference is not None or "quat" in recording.imu
+
+
+def seed_of(dataset: str, number: int, plant: int) -> np.random.Generator:
+    return np.random.default_rng([sum(map(ord, dataset)), number, plant])
+
+
+@dataclass(frozen=True)
+class Row:
+    """One planted copy, or with ``recording`` empty one dataset of them."""
+
+    dataset: str
+    recording: str
+    informed: bool
+    kind: str
+    name: str
+    outcome: str
+    causes: tuple[str, ...] = ()
+
+
+def campaign(
+    found: Iterable[tuple[str, Recording]], wanted: Callable[[int, int], bool] = lambda recording, plant: True
+) -> Iterator[Row]:
+    """Yield a row for each planted copy, and for each dataset and plant one of all its copies together."""
+    by_dataset: dict[str, list[Recording]] = defaultdict(list)
+    for dataset, recording in found:
+        by_dataset[dataset].append(recording)
+    for dataset, each in by_dataset.items():
+        before = {str(recording.key): inspection.check(recording) for recording in each}
+        for number, plant in enumerate(PLANTS):
+            after, outcomes = {}, []
+            for index, recording in enumerate(each):
+                made = plant.make(recording, seed_of(dataset, index, number)) if wanted(index, number) else None
+                if made is None:
+                    continue
+                key = str(recording.key)
+                after[key] = inspection.check(made[0])
+                outcomes.append(outcome(plant, before[key], after[key], made[1]))
+                new = failing(after[key]) - failing(before[key])
+                causes = tuple(sorted({cause for _, _, cause in new}))
+                yield Row(dataset, key, informed(recording), plant.kind, plant.name, outcomes[-1], causes)
+            if after:
+                told = pooled_outcome(plant, {key: before[key] for key in after}, after, outcomes)
+                yield Row(dataset, "", any(map(informed, each)), plant.kind, plant.name, told)
+
+
+def table(rows: Iterable[Row]) -> str:
+    """Return counts of outcomes by kind, as text."""
+    counts: dict[str, Counter] = defaultdict(Counter)
+    for row in rows:
+        counts[row.kind][row.outcome] += 1
+        counts["ALL"][row.outcome] += 1
+    lines = [f"{'kind':24}" + "".join(f"{name:>14}" for name in OUTCOMES) + f"{'named of all':>16}{'of assessed':>13}"]
+    for kind, told in counts.items():
+        total, assessed = sum(told.values()), sum(told.values()) - told["not assessed"]
+        share = f"{told['named'] / total:.1%}", f"{told['named'] / assessed:.1%}" if assessed else "-"
+        lines.append(f"{kind:24}" + "".join(f"{told[name]:14d}" for name in OUTCOMES) + f"{share[0]:>16}{share[1]:>13}")
+    return "\n".join(lines)
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(description="Plant every kind of mistake in every real recording.")
+    parser.add_argument("shared", type=Path, help="the folder of real recordings")
+    parser.add_argument("--half", choices=("design", "judged", "all"), default="all")
+    parser.add_argument("--misses", action="store_true", help="list what was not named")
+    options = parser.parse_args(arguments)
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory() as scratch:
+        found = [
+            (dataset, recording) for dataset, recording in recordings(options.shared, Path(scratch))
+            if options.half == "all" or (dataset in DESIGN) == (options.half == "design")
+        ]  # fmt: skip
+    rows = []
+    for row in campaign(found):
+        rows.append(row)
+        if options.misses and row.outcome != "named":
+            where = row.recording or row.dataset
+            print(f"{row.outcome:13} {where:46} {row.kind}: {row.name} {','.join(row.causes)}", flush=True)
+    for half, inside in (("design", True), ("judged", False)):
+        for known, words in ((True, "with orientation or reference"), (False, "without")):
+            for single, level in ((True, "per recording"), (False, "pooled per dataset")):
+                chosen = [row for row in rows if (row.dataset in DESIGN) == inside and row.informed == known
+                          and bool(row.recording) == single]  # fmt: skip
+                if chosen:
+                    print(f"\n{half} half, {words}, {level}: {len(chosen)} copies\n{table(chosen)}")
+    print(f"\n{sum(bool(row.recording) for row in rows)} copies, {time.perf_counter() - started:.0f} s")
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parent))
+    main(sys.argv[1:])
