@@ -22,6 +22,9 @@ REST_TOLERANCE = 0.15
 """Accelerometers read 9.2 to 10.4 m/s2 at rest, bad ones (a torso of 11) more: units are a factor of ten apart."""
 STEADY = 0.05
 """Gravity at rest is one figure in all still windows; what is left where it was removed is not."""
+FASTEST_DEG_S = 3500.0
+"""A gyro's full range of 2000 deg/s on all three axes: more are counts of a converter, or thousandths."""
+COUNTS_PER_G = 1024
 UP_DEG = 12.0
 """Gravity turned to the world lies this close to one of its axes, within what shaking and bad filters leave."""
 CONCENTRATED, UPRIGHT = 0.9, 0.6
@@ -33,7 +36,7 @@ LIKELY_HZ = (5.0, 2500.0)
 TIME_UNITS_S = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
 REGULAR_SHARE = 0.98
 REGULAR_RATE = 0.005
-"""A regular clock's mean step is its median one; where gaps make it longer, the clock stumbles or samples are lost."""
+"""Of a regular clock the mean step is the median one, and where samples are lost a step is several of these."""
 BENT_DEG, STRAIGHT_DEG = 40.0, 25.0
 """A knee that is seen to bend beyond 40 degrees one way and never 25 the other way flexes that way."""
 _LEAST_ROWS = 60
@@ -83,6 +86,10 @@ def estimate_acceleration(acc: Sequence[FloatArray], rate_hz: float | None) -> t
     spread = float(np.median([rest.std() / max(rest.mean(), 1e-12) for rest in rests]))
     for unit, gravity in (("m/s2", GRAVITY), ("g", 1.0), ("mg", 1000.0)):
         if abs(level / gravity - 1) < REST_TOLERANCE and spread < STEADY:
+            if unit == "mg" and abs(level / COUNTS_PER_G - 1) < abs(level / gravity - 1):
+                return undecided(f"|acc| is {told}: gravity in mg, or in counts of {COUNTS_PER_G} a g?"), undecided(
+                    told
+                )
             unit_found = Estimate(unit, "known", 0.99, f"|acc| is {told}: gravity in {unit}")
             return unit_found, Estimate("specific_force", "known", 0.99, f"|acc| is {told}: gravity is in it")
     if level < 0.1 * largest and largest > 0:
@@ -179,6 +186,8 @@ def orientation_rate(quat: FloatArray, rate_hz: float) -> FloatArray:
 def _unit_by_size(gyr: Sequence[FloatArray]) -> Estimate:
     fastest = max((float(np.nanpercentile(norm(v), 99)) for v in gyr if np.isfinite(v).any()), default=0.0)
     told = f"the fastest sensor's p99 is {fastest:.3g}"
+    if fastest > FASTEST_DEG_S:
+        return undecided(f"{told}: no gyro measures so much in deg/s; are these counts of the converter?")
     if fastest > FAST_RAD_S:
         return Estimate("deg/s", "known", 0.97, f"{told}: no body turns so in rad/s")
     if fastest > 1.0:
@@ -343,11 +352,10 @@ def estimate_clock(stamps: FloatArray) -> Estimate:
     units = [unit for unit, scale in TIME_UNITS_S.items() if LIKELY_HZ[0] <= 1 / (step * scale) <= LIKELY_HZ[1]]
     if len(units) != 1:
         return undecided(f"its steps of {step:.4g} are those of no usual rate in s, ms or us")
-    even = float(np.mean(np.abs(steps / step - 1) < 0.25))
-    whole = float(steps.mean())
-    regular = even >= REGULAR_SHARE and abs(whole / step - 1) < REGULAR_RATE
-    close = float(steps[np.abs(steps / step - 1) < 0.5].mean()) if regular else whole
-    rate_hz = 1.0 / (close * TIME_UNITS_S[units[0]])
+    even = float(np.mean(np.abs(steps / step - np.maximum(np.round(steps / step), 1.0)) < 0.25))
+    close = float(steps[steps <= 1.5 * step].mean())
+    regular = even >= REGULAR_SHARE and abs(close / step - 1) < REGULAR_RATE
+    rate_hz = 1.0 / ((close if regular else float(steps.mean())) * TIME_UNITS_S[units[0]])
     told = f"steps of {step:.4g} are {rate_hz:.4g} Hz in {units[0]}, {even:.1%} of them even"
     told += "" if regular else ", so that it stumbles"
     return Estimate(ClockReading(units[0], rate_hz, regular), "known", 0.95, told)

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from kinbench.contracts import Guess, Proposal
 from kinbench.errors import DataError, UsageError
-from kinbench_adapters._lab.proposal.drafting import draft, guess_sync
+from kinbench_adapters._lab.proposal.clocks import guess_segments, guess_sync, known_segments, measure
+from kinbench_adapters._lab.proposal.drafting import draft
 from kinbench_adapters._lab.proposal.folder import look_around
 from kinbench_adapters._lab.proposal.manifesting import compose
+from kinbench_adapters._lab.proposal.markers import look_at_markers
 from kinbench_adapters._lab.proposal.sensing import look_at_sensors
 from kinbench_adapters._lab.proposal.truth import look_at_truth
 
@@ -28,18 +30,23 @@ def propose(raw: Path) -> Proposal:
     if not raw.is_dir():
         raise UsageError(f"there is no folder '{raw}'; give the folder that holds the recordings")
     families, names = look_around(raw)
-    sensing = look_at_sensors(raw, names, families)
+    sensing = look_at_sensors(raw, families)
     truth = look_at_truth(raw, families, sensing)
-    if sensing is None and truth is None:
+    markers = look_at_markers(families) if truth is None else None
+    if sensing is None and truth is None and markers is None:
         raise DataError(
             f"none of {len(names)} files holds sensors' signals or joint angles that a reader knows; "
             "'kinbench info lab' shows what a manifest can describe",
             where=raw,
         )
     guesses: dict[str, Guess] = {}
-    composed = compose(raw, families, sensing, truth, guesses)
+    composed = compose(raw, families, sensing, truth, markers, guesses)
     drafts = draft(raw, composed, guesses)
-    if truth is not None and truth.family is not None and sensing is not None:
-        guess_sync(drafts, guesses)
-        composed = compose(raw, families, sensing, truth, guesses)
+    if truth is not None and sensing is not None:
+        segments = known_segments(guesses)
+        measured = [pair for recording in drafts[:1] for pair in measure(recording, segments)]
+        guess_segments(measured, guesses)
+        if truth.family is not None:
+            guess_sync(measured, guesses)
+        composed = compose(raw, families, sensing, truth, markers, guesses)
     return Proposal(composed, tuple(guesses.values()), tuple(drafts))

@@ -10,8 +10,7 @@ from typing import Any
 
 import yaml
 
-from kinbench import alignment, harmonisation
-from kinbench.alignment import Lag
+from kinbench import harmonisation
 from kinbench.contracts import DatasetCard, Guess
 from kinbench.errors import DataError, UsageError
 from kinbench.recording import Recording
@@ -21,8 +20,6 @@ from kinbench_adapters._lab.recording import load
 
 MOST_DRAFTS = 2
 MOST_BYTES = 2**26
-SEARCHES_S = (2.0, 10.0, 30.0)
-"""How far apart the clocks are looked for: as near as suffices, for far peaks of gait are alike."""
 _FILLED = {"licence": "none stated", "subject": "P1", "activity": "unknown", "tier": "imu_fusion",
            "convention": "axis_angle", "kind": "specific_force", "sign": "1", "method": "hardware",
            "order": "wxyz", "maps": "sensor_to_world", "up": "z", "version": "1"}  # fmt: skip
@@ -80,37 +77,3 @@ def _fill(node: Any, parent: str) -> None:
             node[key] = _UNITS.get(parent, "deg")
         elif value == "":
             node[key] = _FILLED.get(key, value)
-
-
-def guess_sync(drafts: list[Recording], guesses: dict[str, Guess]) -> None:
-    """Measure the lag between sensors and reference where drafts have both, and say how the clocks may be treated."""
-    measured: list[tuple[float, Lag]] = []
-    for recording in drafts:
-        if recording.imu is None or recording.reference is None:
-            continue
-        for search_s in SEARCHES_S:
-            lag = _lag(recording, search_s)
-            if lag is not None and alignment.confident(lag):
-                measured.append((search_s, lag))
-                break
-    if not measured:
-        told = (
-            "hardware, same_clock, declared with offset_s, or estimated? The lag could not be measured with confidence"
-        )
-        guesses["sync.method"] = Guess("sync.method", None, "open", 0.0, told)
-        guesses["sync.search_s"] = Guess("sync.search_s", None, "open", 0.0, told)
-        return
-    search_s = max(search for search, _ in measured)
-    lags = ", ".join(f"{lag.shift_s:+.3f} s (r {lag.r:.2f})" for _, lag in measured)
-    told = f"the reference is to be shifted by {lags}: measured between the rates of joints and gyros"
-    guesses["sync.method"] = Guess("sync.method", "estimated", "guessed", 0.85, told)
-    guesses["sync.search_s"] = Guess("sync.search_s", search_s, "guessed", 0.85, told)
-    guesses["sync.lag_s"] = Guess("sync.lag_s", round(measured[0][1].shift_s, 4), "known", measured[0][1].r, told)
-
-
-def _lag(recording: Recording, search_s: float) -> Lag | None:
-    assert recording.imu is not None and recording.reference is not None  # the caller looked
-    try:
-        return alignment.estimate_lag(recording.imu, recording.reference, search_s=search_s)
-    except DataError:
-        return None

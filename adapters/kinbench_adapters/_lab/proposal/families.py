@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from os.path import commonprefix
+from itertools import takewhile
 
 from kinbench_adapters._lab.patterns import compile_files
 from kinbench_adapters._lab.proposal.vocabulary import read_place
@@ -15,7 +14,8 @@ DEVICE = re.compile(r"(?<![0-9A-Za-z])(?:[0-9A-F]{8}|D4[0-9A-F]{10})(?![0-9A-Za-
 """The identifiers that Xsens and Movella devices have: eight hexadecimal digits, or twelve that begin with D4."""
 
 _SUBJECT = re.compile(
-    r"(?:^|(?<=[/_\-. ]))((?:s|p|sub|subj|subject|participant|patient|person|pat|proband|vp|ab|tf|f|m)[-_]?\d{1,3})(?=[/_\-. ]|$)",
+    r"(?:^|(?<=[/_\-. ]))"
+    r"((?:s|p|sub|subj|subject|participant|patient|person|pat|proband|vp|ab|tf|f|m)[-_]?\d{1,3})(?=[/_\-. ]|$)",
     re.IGNORECASE,
 )
 _SESSION = re.compile(r"(?:^|(?<=[/_\-. ]))((?:ses|session|day|visit)[-_]?\d{1,3})(?=[/_\-. ]|$)", re.IGNORECASE)
@@ -64,9 +64,7 @@ def name_files(names: Sequence[str], sensors: Mapping[str, str] | None = None) -
         if all(found.values()):
             for name, match in found.items():
                 assert match is not None  # all of them fit
-                marked[name] = re.sub(
-                    rf"(?<![A-Za-z0-9]){re.escape(match[1])}(?![0-9])", _MARK[field], marked[name]
-                )
+                marked[name] = re.sub(rf"(?<![A-Za-z0-9]){re.escape(match[1])}(?![0-9])", _MARK[field], marked[name])
             how[field] = f"names such as '{next(m[1] for m in found.values() if m)}'"
     marked = _marked_trials(marked, how)
     pattern = _written(next(iter(marked.values())))
@@ -107,8 +105,12 @@ def _marked_trials(marked: dict[str, str], how: dict[str, str]) -> dict[str, str
 def _common(texts: Sequence[str], *, reverse: bool = False) -> str:
     """Return the tokens at the start (``reverse``: of texts written backwards, at the end) that all texts share."""
     tokens = [_TOKEN.findall(text) for text in texts]
-    shared = "".join(commonprefix(tokens))
+    shared = "".join(column[0] for column in takewhile(_alike, zip(*tokens, strict=False)))
     return shared[::-1] if reverse else shared
+
+
+def _alike(column: Sequence[str]) -> bool:
+    return len(set(column)) == 1
 
 
 def _written(text: str) -> str:
@@ -138,7 +140,7 @@ def sensors_by_name(names: Sequence[str]) -> dict[str, str] | None:
 
 
 def _place_text(name: str) -> str:
-    """Return the run of words in the last part of a path that names a segment: ``R_LowLeg2`` of ``walk_R_LowLeg2.csv``."""
+    """Return the words in the last part of a path that name a segment: ``R_LowLeg2`` of ``walk_R_LowLeg2.csv``."""
     stem = name.rpartition("/")[2].rpartition(".")[0]
     pieces = re.split(r"([_\-. ]+)", stem)
     best = ""
@@ -153,11 +155,6 @@ def _place_text(name: str) -> str:
             if better or (kept == place and len(text) < len(best)):
                 best = text
     return best
-
-
-def usual(values: Iterable[str]) -> str:
-    """Return the most frequent of some words."""
-    return Counter(values).most_common(1)[0][0]
 
 
 _HINTED = re.compile(r"((?:imu|sensor|node|dot|mtw|unit|device|dev)[-_ ]?[A-Za-z0-9]{1,4})(?=[_\-. ]|$)", re.IGNORECASE)

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kinbench_adapters._lab.patterns import list_files
-from kinbench_adapters._lab.proposal.families import Naming, name_files, sensors_by_difference, sensors_by_name, skeleton
+from kinbench_adapters._lab.proposal.families import (
+    Naming,
+    name_files,
+    sensors_by_difference,
+    sensors_by_name,
+    skeleton,
+)
 from kinbench_adapters._lab.proposal.looks import Look, look_at
 from kinbench_adapters._lab.proposal.signals import Signals, find_signals
 

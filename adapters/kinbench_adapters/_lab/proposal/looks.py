@@ -9,7 +9,7 @@ import csv
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from os.path import commonprefix
+from itertools import takewhile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinbench.errors import DataError
-from kinbench_adapters._formats import arrays, opensim
+from kinbench_adapters._formats import arrays, c3d, hdf5, motive, nexus, opensim, v3d_text
 from kinbench_adapters._formats.delimited import DELIMITERS, Dialect, read_delimited, read_text
 from kinbench_adapters._formats.line_pattern import compile_pattern, read_lines
+from kinbench_adapters._formats.markers import length_unit
 from kinbench_adapters._formats.vendor import VendorFile
 from kinbench_adapters._formats.vendors import VENDORS
 from kinbench_adapters._lab.proposal.vocabulary import read_signal
@@ -36,7 +37,11 @@ _NUMBER = re.compile(r"(?<![\w.])[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|nan)(
 _LEAST_ROWS = 20
 _MOST_STRANGE = 10
 """Lines of a log that are no samples: its beginning, its end, a restart."""
-_RATE = re.compile(r"\b(?:fs|rate|freq(?:uency)?|outputrate|hz)\b\W{0,3}(\d+(?:\.\d+)?)|(\d+(?:\.\d+)?)\s*hz\b", re.IGNORECASE)
+_RATE = re.compile(
+    r"\b(?:fs|(?:sampl\w*|output|update|frame)?[ _]?(?:rate|freq(?:uency)?))\b\W{0,3}(\d+(?:\.\d+)?)", re.I
+)
+_NO_RATE = re.compile(r"cut|filter|pass|baud", re.I)
+"""Words beside a frequency that is no sample rate."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,8 @@ class Look:
     rate_told: str = ""
     in_degrees: bool | None = None
     vendor: VendorFile | None = None
+    length_unit: str | None = None
+    """Set where the columns are markers: what they are in, '' where the file does not say."""
     whole: bool = True
     """Whether all rows were read."""
 
@@ -145,7 +152,81 @@ def _trc(path: Path, name: str, head: bytes) -> Look | None:
     table = opensim.read_trc(path)
     columns = {marker: table.values[:, index] for index, marker in enumerate(table.markers)}
     labels = {marker: marker for marker in columns}
-    return Look(path, name, {"name": "trc"}, columns, labels, table.time, table.rate_hz, "the file's header")
+    return Look(
+        path, name, {"name": "trc"}, columns, labels, table.time, table.rate_hz, "the file's header",
+        length_unit=length_unit(table.units),
+    )  # fmt: skip
+
+
+def _trajectories(path: Path, name: str, head: bytes) -> Look | None:
+    """Markers as Nexus and Motive export them."""
+    if b"\0" in head:
+        return None
+    for word, read in (("nexus", nexus.read_markers), ("motive", motive.read_markers)):
+        try:
+            found = read(path)
+        except DataError:
+            continue
+        labels = {marker: marker for marker in found.paths}
+        return Look(
+            path, name, {"name": word}, found.paths, labels, found.time_s, found.rate_hz, "the file's header",
+            length_unit=found.units,
+        )  # fmt: skip
+    return None
+
+
+def _c3d(path: Path, name: str, head: bytes) -> Look | None:
+    if head[1:2] != b"\x50" or path.suffix.lower() != ".c3d":
+        return None
+    markers, _ = c3d.read_c3d(path)
+    labels = {marker: marker for marker in markers.paths}
+    return Look(
+        path, name, {"name": "c3d"}, markers.paths, labels, None, markers.rate_hz, "the file's header",
+        length_unit=length_unit(markers.units),
+    )  # fmt: skip
+
+
+def _v3d(path: Path, name: str, head: bytes) -> Look | None:
+    """Visual3D's export; its signals are wide, and their components have names of their own."""
+    text = _decoded(head)
+    rows = [] if text is None else [line.split("\t") for line in text.split("\n")[:5]]
+    if len(rows) < 5 or rows[4][0].upper() != "ITEM":
+        return None
+    wanted = list(
+        dict.fromkeys(f"{signal}.{part}" for signal, part in zip(rows[1][1:], rows[4][1:], strict=False) if signal)
+    )
+    columns = _share(path, lambda part: v3d_text.read_columns(part, wanted))
+    return Look(path, name, {"name": "v3d_text"}, columns, {column: column for column in columns})
+
+
+def _hdf5(path: Path, name: str, head: bytes) -> Look | None:
+    """Datasets with named columns; of (trial, sample, column) ones the trials of the first dataset, one after another.
+
+    Rows of zeros at the end of a trial fill it up to the length of the others.
+    """
+    if not head.startswith(b"\x89HDF"):
+        return None
+    file = hdf5.read_hdf5(path)
+    tables = {dataset: values for dataset, values in file.datasets.items() if file.names_of(dataset)}
+    if not tables:
+        return None
+    dataset, values = next(iter(tables.items()))
+    reader: dict[str, Any] = {"name": "hdf5"}
+    if values.ndim == 3:
+        filled = [values[trial, : _filled_rows(values[trial])] for trial in range(len(values))]
+        reader["each"] = "{subject}[{trial}]"
+        if any(len(rows) < values.shape[1] for rows in filled):
+            reader["padding"] = "zero"
+        values = np.concatenate(filled)
+    if values.ndim != 2:
+        return None
+    columns = {column: values[:, index] for index, column in enumerate(file.names_of(dataset))}
+    return Look(path, name, reader, columns, {column: column for column in columns})
+
+
+def _filled_rows(trial: FloatArray) -> int:
+    used = np.flatnonzero(np.abs(trial).sum(axis=1) > 0)
+    return int(used[-1]) + 1 if used.size else 0
 
 
 # --- lines of text ---------------------------------------------------------------------------------------------------
@@ -178,10 +259,16 @@ def _lines(path: Path, name: str, head: bytes) -> Look | None:
 
 def _alike(lines: list[str]) -> list[str]:
     """Return what the lines have in common at both ends, with * between, or the lines where that is too little."""
-    start, end = commonprefix(lines), commonprefix([line[::-1] for line in lines])[::-1]
+    start, end = _beginning(lines), _beginning([line[::-1] for line in lines])[::-1]
     if len(start) >= 2 and len(end) >= 2 and len(set(lines)) > 1:
         return [f"{start.rstrip()} * {end.lstrip()}"]
     return sorted(set(lines))
+
+
+def _beginning(texts: list[str]) -> str:
+    """Return the characters that all texts begin with."""
+    columns = takewhile(lambda column: len(set(column)) == 1, zip(*texts, strict=False))
+    return "".join(column[0] for column in columns)
 
 
 def _pattern_of(shape: str) -> tuple[str, dict[str, str]]:
@@ -244,18 +331,17 @@ def _delimited(path: Path, name: str, head: bytes) -> Look | None:
         reader |= {"header": "none"} | ({"skip_rows": first} if first else {})
         columns = {str(index): label for index, label in enumerate(labels)}
     else:
-        reader |= ({"skip_rows": names_row} if names_row else {})
-        reader |= ({"rows_after_header": first - names_row - 1} if first - names_row > 1 else {})
+        reader |= {"skip_rows": names_row} if names_row else {}
+        reader |= {"rows_after_header": first - names_row - 1} if first - names_row > 1 else {}
         columns = {column: label for column, label in zip(names, labels, strict=True) if column}
     dialect = Dialect(
         delimiter=DELIMITERS[reader["delimiter"]], decimal=decimal, skip_rows=reader.get("skip_rows", 0),
         header="header" not in reader, rows_after_header=reader.get("rows_after_header", 0),
     )  # fmt: skip
     values = _share(path, lambda part: _numeric(part, tuple(columns), dialect))
-    rate = _RATE.search("\n".join(lines[:first]))
+    rate = next((m for line in lines[:first] if not _NO_RATE.search(line) and (m := _RATE.search(line))), None)
     return Look(
-        path, name, reader, values, {key: columns[key] for key in values}, None,
-        float(next(group for group in rate.groups() if group)) if rate else None,
+        path, name, reader, values, {key: columns[key] for key in values}, None, float(rate[1]) if rate else None,
         f"'{rate[0].strip()}' above the table" if rate else "", whole=path.stat().st_size <= SHARE_BYTES,
     )  # fmt: skip
 
@@ -265,7 +351,7 @@ def _numeric(path: Path, names: tuple[str, ...], dialect: Dialect) -> dict[str, 
     try:
         return read_delimited(path, names, dialect)
     except DataError:
-        found = {}
+        found: dict[str, FloatArray] = {}
         for name in names:
             try:
                 found |= read_delimited(path, (name,), dialect)
@@ -341,4 +427,4 @@ def _share(path: Path, read: Callable[[Path], dict[str, FloatArray]]) -> dict[st
         return read(part)
 
 
-_SNIFFERS = (_npy, _mat, _trc, _sto, _vendor, _lines, _delimited)
+_SNIFFERS = (_npy, _mat, _c3d, _trc, _sto, _v3d, _vendor, _trajectories, _hdf5, _lines, _delimited)

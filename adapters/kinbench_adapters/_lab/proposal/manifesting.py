@@ -9,9 +9,13 @@ from typing import Any
 
 from kinbench import schema
 from kinbench.contracts import Guess
+from kinbench_adapters._lab.grammar.files import SELF_CLOCKED
+from kinbench_adapters._lab.proposal.families import Naming
 from kinbench_adapters._lab.proposal.folder import Family
-from kinbench_adapters._lab.proposal.sensing import CLOCKED, Sensing
+from kinbench_adapters._lab.proposal.markers import SITES, MarkerSet
+from kinbench_adapters._lab.proposal.sensing import Sensing
 from kinbench_adapters._lab.proposal.truth import Truth
+from kinbench_adapters._lab.proposal.verdicts import asked, guessed
 from kinbench_adapters._lab.proposal.vocabulary import words_of
 from kinbench_adapters._lab.proposal.writing import Text, plain
 
@@ -23,12 +27,18 @@ _ACTIVITIES = {
 
 
 def compose(
-    raw: Path, families: Sequence[Family], sensing: Sensing | None, truth: Truth | None, guesses: dict[str, Guess]
+    raw: Path,
+    families: Sequence[Family],
+    sensing: Sensing | None,
+    truth: Truth | None,
+    markers: MarkerSet | None,
+    guesses: dict[str, Guess],
 ) -> str:
     """Return the manifest's text; ``guesses`` gains an entry for every field that it does not have yet."""
-    for guess in _about_the_dataset(raw, sensing, truth):
+    naming = _naming(sensing, truth, markers)
+    for guess in _about_the_dataset(raw, sensing, truth, naming):
         guesses.setdefault(guess.field, guess)
-    for part in (sensing, truth):
+    for part in (sensing, truth, markers):
         if part is not None:
             for field, guess in part.guesses.items():
                 guesses.setdefault(field, guess)
@@ -50,49 +60,63 @@ def compose(
         if truth.family is not None and sensing is not None:
             text.line(0, "")
             _write_sync(text, guesses)
-    left = _left_over(families, sensing, truth)
+    if markers is not None:
+        text.line(0, "")
+        _write_markers(text, guesses, alone=sensing is None)
+    left = _left_over(families, sensing, truth, markers)
     if left:
         text.line(0, "")
         text.note(0, f"Also in the folder, and not described here: {', '.join(left)}")
     return str(text)
 
 
-def _about_the_dataset(raw: Path, sensing: Sensing | None, truth: Truth | None) -> list[Guess]:
+def _naming(sensing: Sensing | None, truth: Truth | None, markers: MarkerSet | None) -> Naming:
+    """Return the naming of the files that make the recordings."""
+    if sensing is not None:
+        return sensing.main.naming
+    family = truth.family if truth is not None else markers.family if markers is not None else None
+    assert family is not None  # there is one of the three, and angles beside sensors need sensors
+    return family.naming
+
+
+def _about_the_dataset(raw: Path, sensing: Sensing | None, truth: Truth | None, naming: Naming) -> list[Guess]:
     name = re.sub(r"[^A-Za-z0-9._+-]+", "_", raw.resolve().name).strip("_")[:64] or "dataset"
     guesses = [
-        Guess("dataset.id", name, "guessed", 0.5, "the folder's name; give the name that it should be known by"),
-        Guess("dataset.version", "1", "guessed", 0.5, "no file tells a version of the data"),
-        Guess("dataset.licence", None, "open", 0.0, "who may use these data? An SPDX name, or words such as 'none stated'"),
-        Guess("dataset.redistributable", False, "guessed", 0.5, "nobody may pass them on unless you say so"),
+        guessed("dataset.id", name, 0.5, "the folder's name; give the name that it should be known by"),
+        guessed("dataset.version", "1", 0.5, "no file tells a version of the data"),
+        asked("dataset.licence", "who may use these data? An SPDX name, or words such as 'none stated'"),
+        guessed("dataset.redistributable", False, 0.5, "nobody may pass them on unless you say so"),
         _activity(raw, sensing, truth),
     ]
-    return [*guesses, *_people(sensing, truth)]
+    look = sensing.main.first if sensing is not None else truth.look if truth is not None else None
+    return [*guesses, _person(naming, {} if look is None else look.reader)]
 
 
 def _activity(raw: Path, sensing: Sensing | None, truth: Truth | None) -> Guess:
     names = [*([] if sensing is None else sensing.main.looks), *([] if truth is None else [truth.look.name])]
     told = {_ACTIVITIES[word] for name in names for word in words_of(f"{raw.name}/{name}") if word in _ACTIVITIES}
     if len(told) == 1:
-        return Guess("activity", told.pop(), "guessed", 0.6, "a word in the files' names")
+        return guessed("activity", told.pop(), 0.6, "a word in the files' names")
     if told == {"walking", "walking_treadmill"}:
-        return Guess("activity", "walking_treadmill", "guessed", 0.6, "words in the files' names")
-    return Guess("activity", None, "open", 0.0, f"what did they do? {', '.join(schema.ACTIVITIES)}, or other:<text>")
+        return guessed("activity", "walking_treadmill", 0.6, "words in the files' names")
+    return asked("activity", f"what did they do? {', '.join(schema.ACTIVITIES)}, or other:<text>")
 
 
-def _people(sensing: Sensing | None, truth: Truth | None) -> list[Guess]:
+def _person(naming: Naming, reader: Mapping[str, Any]) -> Guess:
     """Name the person where the files' names do not: P1 for a single recording, a question for several."""
-    naming = sensing.main.naming if sensing is not None else None
-    if naming is None and truth is not None:
-        naming = (truth.family or truth.family).naming if truth.family is not None else None  # noqa: RUF100
-    if naming is None or "{subject}" in naming.pattern:
-        if naming is not None:
-            told = f"{naming.how.get('subject', '')}: {', '.join(naming.values('subject')[:8])}"
-            return [Guess("fields.subject", "{subject}", "guessed", 0.8, told)]
-        return []
-    if len({tuple(sorted((k, v) for k, v in f.items() if k != "sensor")) for f in naming.fields.values()}) == 1:
-        return [Guess("fields.subject", "P1", "guessed", 0.6, "one recording, so one person, whatever the name")]
-    return [Guess("fields.subject", None, "open", 0.0,
-                  "the names do not tell whose recordings these are: all of one person? Else write {subject} into 'files' in the place of what names the person")]  # fmt: skip
+    if "{subject}" in str(reader.get("each", "")):
+        return guessed("fields.subject", "{subject}", 0.6, "each table of the file is taken for a person")
+    if "{subject}" in naming.pattern:
+        told = f"{naming.how.get('subject', 'the names')}: {', '.join(naming.values('subject')[:8])}"
+        return guessed("fields.subject", "{subject}", 0.8, told)
+    recordings = {tuple(sorted((k, v) for k, v in held.items() if k != "sensor")) for held in naming.fields.values()}
+    if len(recordings) == 1:
+        return guessed("fields.subject", "P1", 0.6, "one recording, so one person, whatever the name")
+    told = (
+        "the names do not tell whose recordings these are. All of one person? Else write {subject} into 'files' where "
+        "the name tells the person"
+    )
+    return asked("fields.subject", told)
 
 
 def _write_fields(text: Text, guesses: Mapping[str, Guess]) -> None:
@@ -102,7 +126,7 @@ def _write_fields(text: Text, guesses: Mapping[str, Guess]) -> None:
         text.field(1, "subject", guess)
 
 
-def _write_imu(text: Text, sensing: Sensing, guesses: Mapping[str, Guess]) -> None:
+def _write_imu(text: Text, sensing: Sensing, guesses: dict[str, Guess]) -> None:
     text.line(0, "imu:")
     shared = "imu.files" in guesses
     if shared:
@@ -117,17 +141,23 @@ def _write_imu(text: Text, sensing: Sensing, guesses: Mapping[str, Guess]) -> No
             if field in guesses and guesses[field].verdict != "known":
                 text.note(1, f"Beware, {field}: {guesses[field].evidence}")
     text.line(1, "sensors:")
+    if any(set(held) != set(sensing.sensors) for held in sensing.samples.values()):
+        text.note(
+            2, "Beware: not all recordings have all of these sensors. A manifest names those of all its recordings;"
+        )
+        text.note(
+            2, "where people wore other devices, write a manifest for each, or use the adapter made for the layout."
+        )
     for sensor in sensing.sensors:
         guess = guesses[f"imu.sensors.{sensor}.segment"]
-        auto = guesses.setdefault(f"imu.sensors.{sensor}.calibrate", _calibration(sensor)) if isinstance(guesses, dict) else None
+        calibration = guesses.setdefault(f"imu.sensors.{sensor}.calibrate", _calibration(sensor))
         text.doubt(2, guess, about=sensor if guess.verdict != "open" else "")
-        rotation = ", calibrate: auto" if auto is not None else ""
-        text.line(2, f"{plain(sensor)}: {{segment: {text.value(guess)}{rotation}}}")
+        text.line(2, f"{plain(sensor)}: {{segment: {text.value(guess)}, calibrate: {calibration.value}}}")
 
 
 def _calibration(sensor: str) -> Guess:
     told = "no file tells how it was turned: found from gravity and gait when converted, left unknown where not sure"
-    return Guess(f"imu.sensors.{sensor}.calibrate", "auto", "guessed", 0.5, told)
+    return guessed(f"imu.sensors.{sensor}.calibrate", "auto", 0.5, told)
 
 
 def _write_reader(text: Text, depth: int, field: str, guesses: Mapping[str, Guess]) -> None:
@@ -145,7 +175,7 @@ def _write_clock(text: Text, part: str, reader: str, guesses: Mapping[str, Guess
     if time is not None:
         text.field(1, "time", time)
         return
-    if reader in CLOCKED or (vendor and rate.value is not None):
+    if reader in SELF_CLOCKED or (vendor and rate.value is not None):
         return
     text.field(1, "rate_hz", rate)
 
@@ -203,7 +233,31 @@ def _write_sync(text: Text, guesses: Mapping[str, Guess]) -> None:
         text.line(1, f"search_s: {plain(search.value)}")
 
 
-def _left_over(families: Sequence[Family], sensing: Sensing | None, truth: Truth | None) -> list[str]:
+def _write_markers(text: Text, guesses: Mapping[str, Guess], *, alone: bool) -> None:
+    text.line(0, "reference:")
+    text.field(1, "files", guesses["reference.files"])
+    _write_reader(text, 1, "reference.reader", guesses)
+    text.field(1, "tier", guesses["reference.tier"])
+    text.line(1, "world:")
+    text.field(2, "up", guesses["reference.world.up"])
+    if guesses["reference.world.forward"].value is not None:
+        text.field(2, "forward", guesses["reference.world.forward"])
+    text.line(1, "markers:")
+    text.field(2, "set", guesses["reference.markers.set"])
+    text.field(2, "unit", guesses["reference.markers.unit"])
+    if alone:
+        text.line(0, "")
+        text.note(0, "guess (50%): there are no sensors, so virtual ones ride on the segments; put them where you want")
+        text.line(0, "virtual:")
+        text.line(1, "sensors:")
+        for name, place in SITES.items():
+            text.line(2, f"{name}: {plain(place)}")
+
+
+def _left_over(
+    families: Sequence[Family], sensing: Sensing | None, truth: Truth | None, markers: MarkerSet | None
+) -> list[str]:
     used = [] if sensing is None else [id(family) for family in sensing.families.values()]
     used += [] if truth is None or truth.family is None else [id(truth.family)]
+    used += [] if markers is None else [id(markers.family)]
     return [family.naming.pattern or family.first.name for family in families if id(family) not in used]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from kinbench.contracts import Guess
 from kinbench.errors import DataError
 from kinbench_adapters._formats.imu_mapping import read_mapping
+from kinbench_adapters._lab.proposal.verdicts import asked, guessed, known
 from kinbench_adapters._lab.proposal.vocabulary import Place, read_code, read_place
 
 FloatArray = NDArray[np.float64]
@@ -74,13 +75,15 @@ def guess_places(
         where = f"imu.sensors.{name}.segment"
         place, words = told.get(name, (read_place(name), f"its name, '{name}'"))
         if place is not None and place.name is not None:
-            guesses[name] = Guess(where, place.name, "known", 0.97, words)
+            guesses[name] = known(where, place.name, 0.97, words)
         elif place is not None:
-            guesses[name] = Guess(where, None, "open", 0.0, f"{place.segment} by {words}; right or left ({place.segment}_r, {place.segment}_l)?")
+            guesses[name] = asked(
+                where, f"{place.segment} by {words}; right or left ({place.segment}_r, {place.segment}_l)?"
+            )
         elif (code := read_code(name)) is not None and code.name is not None:
-            guesses[name] = Guess(where, code.name, "guessed", 0.7, f"its name, '{name}', looks like a code for it")
+            guesses[name] = guessed(where, code.name, 0.7, f"its name, '{name}', looks like a code for it")
         else:
-            guesses[name] = Guess(where, None, "open", 0.0, f"which segment? {hints.get(name, 'its name says nothing')}")
+            guesses[name] = asked(where, f"which segment? {hints.get(name, 'its name says nothing')}")
     return guesses
 
 

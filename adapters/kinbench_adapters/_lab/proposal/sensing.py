@@ -14,12 +14,12 @@ from kinbench import inspection
 from kinbench.contracts import Guess
 from kinbench.inspection import Estimate
 from kinbench_adapters._formats.vendors import VENDORS
-from kinbench_adapters._lab.grammar.files import SELF_CLOCKED
 from kinbench_adapters._lab.patterns import list_files
 from kinbench_adapters._lab.proposal.folder import Family, Identity
 from kinbench_adapters._lab.proposal.looks import Look
 from kinbench_adapters._lab.proposal.places import guess_places, told_by_files
 from kinbench_adapters._lab.proposal.signals import Found
+from kinbench_adapters._lab.proposal.verdicts import asked, estimated, guessed, known
 from kinbench_adapters._lab.proposal.vocabulary import words_of
 
 FloatArray = NDArray[np.float64]
@@ -67,7 +67,7 @@ class Sensing:
         return [held.get(signal) for sensors in self.samples.values() for held in sensors.values()]
 
 
-def look_at_sensors(raw: Path, names: Sequence[str], families: Sequence[Family]) -> Sensing | None:
+def look_at_sensors(raw: Path, families: Sequence[Family]) -> Sensing | None:
     """Return what can be said of a folder's sensors; None where there are none."""
     chosen = _chosen(families)
     if not chosen:
@@ -147,7 +147,9 @@ def _short(sensors: Sequence[str]) -> dict[str, str]:
     """Return shorter names, without the words that all names end with."""
     parts = [name.split("_") for name in sensors]
     drop = 0
-    while len(sensors) > 1 and len({tuple(part[-drop - 1 :]) for part in parts}) == 1 and min(map(len, parts)) > drop + 1:
+    while (
+        len(sensors) > 1 and len({tuple(part[-drop - 1 :]) for part in parts}) == 1 and min(map(len, parts)) > drop + 1
+    ):
         drop += 1
     short = ["_".join(part[: len(part) - drop]) for part in parts]
     return dict(zip(sensors, short if len(set(short)) == len(short) else sensors, strict=True))
@@ -157,13 +159,11 @@ def _columns(found: Mapping[str, Mapping[Identity, Mapping[str, Found]]], rename
     """Return per signal its columns: alike for all sensors, with {sensor} in them, or each sensor's own."""
     made: dict[str, Any] = {}
     for signal, held in found.items():
-        every = {s: what for sensors in reversed(held.values()) for s, what in sensors.items()}
+        every = {s: what for sensors in reversed(list(held.values())) for s, what in sensors.items()}
         own = {short: list(every[sensor].columns) for sensor, short in renamed.items()}
         if not any(own.values()):
             continue
-        templates = {
-            tuple(_template(column, sensor) for column in columns) for sensor, columns in own.items()
-        }
+        templates = {tuple(_template(column, sensor) for column in columns) for sensor, columns in own.items()}
         alike = {tuple(columns) for columns in own.values()}
         if len(alike) == 1:
             made[signal] = list(alike.pop())
@@ -189,25 +189,21 @@ def _guess_files(sensing: Sensing, guesses: dict[str, Guess]) -> None:
         field = "imu.files" if one else f"imu.{signal}.files"
         fields = "; ".join(f"{name} by {how}" for name, how in family.naming.how.items())
         told = f"{len(family.naming.fields)} files of one kind fit ({sensing.how})" + (f"; {fields}" if fields else "")
-        guesses[field] = Guess(field, family.naming.pattern, "guessed", 0.9, told)
+        guesses[field] = guessed(field, family.naming.pattern, 0.9, told)
         reader = dict(family.first.reader)
         told = f"'{family.first.name}' was read with it, {family.first.rows} rows"
         where = field.replace("files", "reader")
-        guesses[where] = Guess(where, reader if len(reader) > 1 else reader["name"], "known", 0.98, told)
-
-
-def _as_guess(field: str, estimate: Estimate) -> Guess:
-    return Guess(field, estimate.value, estimate.verdict, estimate.confidence, estimate.evidence)
+        guesses[where] = known(where, reader if len(reader) > 1 else reader["name"], 0.98, told)
 
 
 def _guess_clock(sensing: Sensing, guesses: dict[str, Guess], first: Mapping[Identity, Mapping[str, Found]]) -> None:
     look = sensing.main.first
     if look.vendor is not None and look.rate_hz is not None:
-        guesses["imu.rate_hz"] = Guess("imu.rate_hz", look.rate_hz, "known", 0.99, "the files' headers say it")
+        guesses["imu.rate_hz"] = known("imu.rate_hz", look.rate_hz, 0.99, "the files' headers say it")
         return
     if look.time_s is not None and len(look.time_s) > 1:
         rate_hz = look.rate_hz or float(1 / np.median(np.diff(look.time_s)))
-        guesses["imu.rate_hz"] = Guess("imu.rate_hz", rate_hz, "known", 0.98, "the files' own clock")
+        guesses["imu.rate_hz"] = known("imu.rate_hz", rate_hz, 0.98, "the files' own clock")
         return
     column = time_column(look)
     if column is not None:
@@ -217,13 +213,13 @@ def _guess_clock(sensing: Sensing, guesses: dict[str, Guess], first: Mapping[Ide
             value["regular"] = False
         guesses["imu.time"] = Guess("imu.time", value, reading.verdict, reading.confidence, reading.evidence)
         told = f"the column '{name}': {reading.evidence}"
-        guesses["imu.rate_hz"] = Guess("imu.rate_hz", round(reading.value.rate_hz, 4), "known", 0.95, told)
+        guesses["imu.rate_hz"] = known("imu.rate_hz", round(reading.value.rate_hz, 4), 0.95, told)
         return
     if look.rate_hz is not None:
-        guesses["imu.rate_hz"] = Guess("imu.rate_hz", look.rate_hz, "known", 0.9, look.rate_told)
+        guesses["imu.rate_hz"] = known("imu.rate_hz", look.rate_hz, 0.9, look.rate_told)
         return
     told = "no clock and no rate in the files; how many samples a second?"
-    guesses["imu.rate_hz"] = Guess("imu.rate_hz", None, "open", 0.0, told)
+    guesses["imu.rate_hz"] = asked("imu.rate_hz", told)
 
 
 def time_column(look: Look) -> tuple[str, Estimate] | None:
@@ -258,13 +254,11 @@ def _guess_units(
 
 def _frame(sensing: Sensing, acc: Sequence[FloatArray]) -> Guess:
     if sensing.vendor:
-        return Guess("imu.acc.frame", "sensor", "known", 0.99, "the format's, by its maker's manual")
-    return _as_guess("imu.acc.frame", inspection.estimate_frame(acc, sensing.rate_hz))
+        return known("imu.acc.frame", "sensor", 0.99, "the format's, by its maker's manual")
+    return estimated("imu.acc.frame", inspection.estimate_frame(acc, sensing.rate_hz))
 
 
-def _said(
-    sensing: Sensing, found: Mapping[str, Mapping[Identity, Mapping[str, Found]]], signal: str
-) -> str | None:
+def _said(sensing: Sensing, found: Mapping[str, Mapping[Identity, Mapping[str, Found]]], signal: str) -> str | None:
     """Return the unit that the format or the header states, None where they state none or several."""
     vendor = sensing.families[signal].first.vendor
     if vendor is not None:
@@ -281,14 +275,14 @@ def _said_kind(sensing: Sensing) -> str | None:
 def _told(field: str, estimate: Estimate, said: str | None) -> Guess:
     """Put what a file states beside what physics says: agreement is known, contradiction is a question."""
     if said is None:
-        return _as_guess(field, estimate)
+        return estimated(field, estimate)
     if estimate.value is None:
-        return Guess(field, said, "known", 0.9, f"the file says {said}; by the numbers: {estimate.evidence}")
+        return known(field, said, 0.9, f"the file says {said}; by the numbers: {estimate.evidence}")
     if estimate.value == said:
-        return Guess(field, said, "known", 0.99, f"the file says {said}, and {estimate.evidence}")
+        return known(field, said, 0.99, f"the file says {said}, and {estimate.evidence}")
     if estimate.verdict == "guessed":
-        return Guess(field, said, "guessed", 0.7, f"the file says {said}, yet {estimate.evidence}")
-    return Guess(field, None, "open", 0.0, f"the file says {said}, but {estimate.evidence}")
+        return guessed(field, said, 0.7, f"the file says {said}, yet {estimate.evidence}")
+    return asked(field, f"the file says {said}, but {estimate.evidence}")
 
 
 def gyr_unit(sensing: Sensing, said: str | None, joint_rate_rad_s: float | None) -> Guess:
@@ -310,11 +304,14 @@ def _guess_orientation(
     if look.vendor is not None:
         up = VENDORS[look.reader["name"]].up
         for key, value in (("order", "wxyz"), ("maps", "sensor_to_world"), ("up", up)):
-            guesses[f"imu.quat.{key}"] = Guess(f"imu.quat.{key}", value, "known", 0.98, "the format's, as its reader gives it")
+            guesses[f"imu.quat.{key}"] = known(f"imu.quat.{key}", value, 0.98, "the format's, as its reader gives it")
         return
     named = {what.order for sensors in found["quat"].values() for what in sensors.values()}
     rate_hz = sensing.rate_hz or 100.0
-    gyr = [None if rate is None else rate / (DEG if guesses.get("imu.gyr.unit", _NONE).value == "deg/s" else 1.0) for rate in sensing.pooled("gyr")]
+    gyr = [
+        None if rate is None else rate / (DEG if guesses.get("imu.gyr.unit", _NONE).value == "deg/s" else 1.0)
+        for rate in sensing.pooled("gyr")
+    ]
     triples = [
         (turn, force, rate)
         for turn, force, rate in zip(sensing.pooled("quat"), sensing.pooled("acc"), gyr, strict=True)
@@ -326,9 +323,11 @@ def _guess_orientation(
     if reading is None:
         order = named.pop() if len(named) == 1 else None
         told = "the columns' names" if order else estimate.evidence
-        guesses["imu.quat.order"] = Guess("imu.quat.order", order, "known" if order else "open", 0.9 if order else 0.0, told)
+        guesses["imu.quat.order"] = Guess(
+            "imu.quat.order", order, "known" if order else "open", 0.9 if order else 0.0, told
+        )
         for key in ("maps", "up"):
-            guesses[f"imu.quat.{key}"] = Guess(f"imu.quat.{key}", None, "open", 0.0, estimate.evidence)
+            guesses[f"imu.quat.{key}"] = asked(f"imu.quat.{key}", estimate.evidence)
         return
     for key in ("order", "maps", "up"):
         value = getattr(reading, key)
@@ -337,7 +336,4 @@ def _guess_orientation(
         )
 
 
-_NONE = Guess("", None, "open", 0.0, "")
-
-CLOCKED = SELF_CLOCKED
-"""Readers whose files need no rate and no column of time."""
+_NONE = asked("", "")

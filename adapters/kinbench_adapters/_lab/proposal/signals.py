@@ -1,4 +1,4 @@
-"""The sensors and signals in files: by the names of columns, or, where there are none worth the name, by the numbers."""
+"""The sensors and signals in files: by the names of columns, or by the numbers where there are none worth the name."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _AXIS_NAMES = {3: ({"x": 0, "y": 1, "z": 2}, {"1": 0, "2": 1, "3": 2}, {"0": 0, 
 
 @dataclass(frozen=True)
 class Found:
-    """One sensor's signal in one file: the columns as the manifest calls them, in order, and the numbers (n, 3 or 4)."""
+    """One sensor's signal in one file: the columns as the manifest calls them, and the numbers (n, 3 or 4)."""
 
     columns: tuple[str, ...]
     values: FloatArray

@@ -1,4 +1,4 @@
-"""What can be said of the reference: which files hold joint angles, which column is which joint, sign, unit, and clock."""
+"""What can be said of the reference: which files hold joint angles, which column is which joint, sign, unit, clock."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from kinbench import inspection, schema
 from kinbench.contracts import Guess
-from kinbench_adapters._lab.grammar.files import SELF_CLOCKED
-from kinbench_adapters._lab.proposal.families import Naming
-from kinbench_adapters._lab.proposal.folder import Family, Identity
+from kinbench_adapters._lab.proposal.folder import Family
 from kinbench_adapters._lab.proposal.looks import Look
 from kinbench_adapters._lab.proposal.sensing import DEG, Sensing, gyr_unit, time_column
+from kinbench_adapters._lab.proposal.verdicts import asked, guessed, known
 from kinbench_adapters._lab.proposal.vocabulary import (
     COMPUTED_WORDS,
     ENCODER_WORDS,
@@ -77,14 +76,12 @@ def look_at_truth(raw: Path, families: Sequence[Family], sensing: Sensing | None
     beside = family in own
     guesses: dict[str, Guess] = {}
     if not beside:
-        naming = _like_the_sensors(family.naming, sensing)
         told = f"{len(family.naming.fields)} files with {len(columns)} joint angles"
         told += f"; also there: {', '.join(others)}" if others else ""
         confidence = 0.9 if not others else 0.75
-        guesses["reference.files"] = Guess("reference.files", naming, "guessed", confidence, told)
+        guesses["reference.files"] = guessed("reference.files", family.naming.pattern, confidence, told)
         reader = dict(family.first.reader)
-        guesses["reference.reader"] = Guess(
-            "reference.reader", reader if len(reader) > 1 else reader["name"], "known", 0.98,
+        guesses["reference.reader"] = known("reference.reader", reader if len(reader) > 1 else reader["name"], 0.98,
             f"'{family.first.name}' was read with it, {family.first.rows} rows",
         )  # fmt: skip
         _guess_rate(family, sensing, guesses)
@@ -99,7 +96,7 @@ def look_at_truth(raw: Path, families: Sequence[Family], sensing: Sensing | None
 
 def _angle_columns(look: Look, raw: Path, *, beside: bool) -> dict[str, Column]:
     """Return the columns that are joint angles, by DoF or coordinate."""
-    if look.reader["name"] == "trc" or _is_markers(look):
+    if look.length_unit is not None or _is_markers(look):
         return {}
     found: dict[str, list[Column]] = {}
     for name, values in look.columns.items():
@@ -108,10 +105,14 @@ def _angle_columns(look: Look, raw: Path, *, beside: bool) -> dict[str, Column]:
         aliased = aliased or (_bare(name) if look.reader["name"] == "sto" else None)
         joint = read_joint(label)
         if aliased is not None:
-            joint = joint or Joint(aliased.removesuffix("_r").removesuffix("_l"), aliased[-1] if aliased[-2] == "_" else "")
-        if joint is None or values.ndim == 2 and values.shape[1] not in (1, 3, 6):
+            joint = joint or Joint(
+                aliased.removesuffix("_r").removesuffix("_l"), aliased[-1] if aliased[-2] == "_" else ""
+            )
+        if joint is None or (values.ndim == 2 and values.shape[1] not in (1, 3, 6)):
             continue
-        column = Column(name if values.ndim == 1 else f"{name}[0]", joint, values if values.ndim == 1 else values[:, 0], aliased)
+        column = Column(
+            name if values.ndim == 1 else f"{name}[0]", joint, values if values.ndim == 1 else values[:, 0], aliased
+        )
         if _moves_like_a_joint(column.values):
             found.setdefault(aliased or joint.dof or joint.coordinate, []).append(column)
     if not found:
@@ -132,7 +133,9 @@ def _by_the_files_name(look: Look, raw: Path, *, beside: bool) -> dict[str, list
     if beside:
         angle = {name: values for name, values in plain.items() if "angle" in words_of(look.labels.get(name) or name)}
         joint = joint or next((found for part in (raw.name, raw.parent.name) if (found := read_joint(part))), None)
-        return {joint.dof or joint.coordinate: [Column(n, joint, v) for n, v in angle.items()]} if joint and angle else {}
+        return (
+            {joint.dof or joint.coordinate: [Column(n, joint, v) for n, v in angle.items()]} if joint and angle else {}
+        )
     counting = {name for name, values in plain.items() if _counts(values)}
     left = {name: values for name, values in plain.items() if name not in counting and _moves_like_a_joint(values)}
     if joint is None or not 1 <= len(plain) - len(counting) <= 3 or not left:
@@ -166,11 +169,6 @@ def _worth(look: Look, columns: Mapping[str, Column]) -> float:
     return 100.0 * (not computed) + 20.0 * optical + min(len(columns), 15) + min(look.rows, 99_999) / 1e5
 
 
-def _like_the_sensors(naming: Naming, sensing: Sensing | None) -> str:
-    """Return the reference's pattern; a field that its one file's name holds by chance is of no use in it."""
-    return naming.pattern
-
-
 # --- clock and unit --------------------------------------------------------------------------------------------------
 
 
@@ -178,7 +176,7 @@ def _guess_rate(family: Family, sensing: Sensing | None, guesses: dict[str, Gues
     look = family.first
     if look.time_s is not None and len(look.time_s) > 1:
         rate_hz = round(float(1 / np.median(np.diff(look.time_s))), 3)
-        guesses["reference.rate_hz"] = Guess("reference.rate_hz", rate_hz, "known", 0.98, "the file's own clock")
+        guesses["reference.rate_hz"] = known("reference.rate_hz", rate_hz, 0.98, "the file's own clock")
         return
     column = time_column(look)
     if column is not None:
@@ -186,13 +184,13 @@ def _guess_rate(family: Family, sensing: Sensing | None, guesses: dict[str, Gues
         value: dict[str, Any] = {"column": name, "unit": reading.value.unit}
         if not reading.value.regular:
             value["regular"] = False
-        guesses["reference.time"] = Guess("reference.time", value, "known", reading.confidence, reading.evidence)
-        guesses["reference.rate_hz"] = Guess(
-            "reference.rate_hz", round(reading.value.rate_hz, 3), "known", 0.95, f"the column '{name}': {reading.evidence}"
+        guesses["reference.time"] = known("reference.time", value, reading.confidence, reading.evidence)
+        guesses["reference.rate_hz"] = known(
+            "reference.rate_hz", round(reading.value.rate_hz, 3), 0.95, f"the column '{name}': {reading.evidence}"
         )
         return
     if look.rate_hz is not None:
-        guesses["reference.rate_hz"] = Guess("reference.rate_hz", look.rate_hz, "known", 0.9, look.rate_told)
+        guesses["reference.rate_hz"] = known("reference.rate_hz", look.rate_hz, 0.9, look.rate_told)
         return
     guesses["reference.rate_hz"] = _rate_by_length(look, sensing)
 
@@ -204,9 +202,9 @@ def _rate_by_length(look: Look, sensing: Sensing | None) -> Guess:
         rows = next(iter(sensing.rows.values()))
         if abs(look.rows / rows - 1) <= _SAME_LENGTH:
             told = f"{look.rows} rows, the sensors have {rows} at {sensing.rate_hz:g} Hz"
-            return Guess(field, sensing.rate_hz, "guessed", 0.85, told)
-        return Guess(field, None, "open", 0.0, f"no clock in the file; {look.rows} rows, the sensors have {rows}")
-    return Guess(field, None, "open", 0.0, "no clock and no rate in the file; how many samples a second?")
+            return guessed(field, sensing.rate_hz, 0.85, told)
+        return asked(field, f"no clock in the file; {look.rows} rows, the sensors have {rows}")
+    return asked(field, "no clock and no rate in the file; how many samples a second?")
 
 
 def _guess_unit(look: Look, columns: Mapping[str, Column], sensing: Sensing | None, guesses: dict[str, Guess]) -> None:
@@ -222,9 +220,9 @@ def _guess_unit(look: Look, columns: Mapping[str, Column], sensing: Sensing | No
     if said is None:
         guesses[field] = Guess(field, estimate.value, estimate.verdict, estimate.confidence, estimate.evidence)
     elif estimate.value in (None, said):
-        guesses[field] = Guess(field, said, "known", 0.98, f"the header says {said}, and {estimate.evidence}")
+        guesses[field] = known(field, said, 0.98, f"the header says {said}, and {estimate.evidence}")
     else:
-        guesses[field] = Guess(field, None, "open", 0.0, f"the header says {said}, but {estimate.evidence}")
+        guesses[field] = asked(field, f"the header says {said}, but {estimate.evidence}")
     if sensing is not None and "gyr" in sensing.families and guesses[field].value is not None:
         rate = _joint_rate(columns, guesses, 1.0 if guesses[field].value == "rad" else DEG)
         doubtful = sensing.guesses["imu.gyr.unit"].verdict != "known" and guesses[field].verdict == "known"
@@ -275,7 +273,7 @@ def _guess_angles(look: Look, columns: Mapping[str, Column], guesses: dict[str, 
         where = f"column '{column.name}'"
         if dof not in schema.DOFS:
             told = f"{dof} in {where}; of the right or the left leg ({dof}_r, {dof}_l)?"
-            guesses[field] = Guess(field, None, "open", 0.0, told)
+            guesses[field] = asked(field, told)
             continue
         if dof.startswith("knee_flexion"):
             sign = inspection.estimate_knee_sign(column.values * scale) if unit_known else None
@@ -288,7 +286,7 @@ def _guess_angles(look: Look, columns: Mapping[str, Column], guesses: dict[str, 
                 guesses[field] = Guess(field, value, sign.verdict, sign.confidence, f"{where}; {sign.evidence}")
         elif column.opensim is not None:
             told = f"OpenSim's coordinate '{column.name}', whose sign is ours"
-            guesses[field] = Guess(field, column.name, "known", 0.95, told)
+            guesses[field] = known(field, column.name, 0.95, told)
         else:
             guesses[field] = _by_word(field, dof, column)
 
@@ -298,9 +296,9 @@ def _by_word(field: str, dof: str, column: Column) -> Guess:
     words = set(words_of(column.name))
     if column.joint.extension:
         value: Any = {"column": column.name, "sign": -1}
-        return Guess(field, value, "guessed", 0.7, f"by its name '{column.name}' extension is positive")
+        return guessed(field, value, 0.7, f"by its name '{column.name}' extension is positive")
     if words & {"flexion", "flex", "dorsi", "dorsiflexion", "df"} or any("flex" in word for word in words):
-        return Guess(field, column.name, "guessed", 0.8, f"by its name '{column.name}' flexion is positive")
+        return guessed(field, column.name, 0.8, f"by its name '{column.name}' flexion is positive")
     positive = "dorsiflexion" if dof.startswith("ankle") else "flexion"
     told = f"column '{column.name}': is {positive} positive (sign: 1) or negative (sign: -1)?"
     return Guess(field, {"column": column.name, "sign": None}, "open", 0.0, told)
@@ -314,7 +312,7 @@ def _guess_origin(raw: Path, look: Look, columns: Mapping[str, Column], guesses:
     own = set(words_of(look.name))
     text = " ".join(look.columns) + " ".join(look.labels.values())
     opensim = any(column.opensim for column in columns.values())
-    v3d = _is_v3d(look)
+    v3d = look.reader["name"] == "v3d_text"
     told, tier, sure = "no file tells how the angles were measured", None, 0.0
     if own & COMPUTED_WORDS:
         tier, sure, told = "imu_fusion", 0.6, f"'{look.name}' speaks of {', '.join(sorted(own & COMPUTED_WORDS))}"
@@ -324,7 +322,9 @@ def _guess_origin(raw: Path, look: Look, columns: Mapping[str, Column], guesses:
         tier, sure, told = "encoder", 0.8, "the columns speak of an encoder"
     elif words & OPTICAL_WORDS:
         tier, sure, told = "optical_marker_ik", 0.6, f"the name speaks of {', '.join(sorted(words & OPTICAL_WORDS))}"
-    guesses["reference.tier"] = Guess("reference.tier", tier, "guessed" if tier else "open", sure, _listed(told, tier, schema.TIERS))
+    guesses["reference.tier"] = Guess(
+        "reference.tier", tier, "guessed" if tier else "open", sure, _listed(told, tier, schema.TIERS)
+    )
     convention, sure, told = None, 0.0, "in which convention are the angles?"
     if opensim:
         convention, sure, told = "opensim_coordinate", 0.95, "OpenSim's coordinates by name"
@@ -340,24 +340,3 @@ def _guess_origin(raw: Path, look: Look, columns: Mapping[str, Column], guesses:
 
 def _listed(told: str, value: str | None, words: Sequence[str]) -> str:
     return told if value else f"{told}: {', '.join(words)}"
-
-
-def _is_v3d(look: Look) -> bool:
-    if look.reader["name"] == "v3d":
-        return True
-    try:
-        with look.path.open("rb") as file:
-            head = file.read(2000)
-    except OSError:
-        return False
-    return b"LINK_MODEL_BASED" in head
-
-
-def files_of(truth: Truth) -> dict[Identity, Look]:
-    """Return the reference's files that were looked at, by recording."""
-    if truth.family is None:
-        return {}
-    return {key: next(iter(looks.values())) for key, looks in truth.family.by_recording().items()}
-
-
-CLOCKED = SELF_CLOCKED

@@ -50,7 +50,9 @@ def read_label(text: str) -> Label | None:
         return Label(signal, axis, sensor.strip(" _./:|-"), found["unit"] or "")
     found = _SHORT.fullmatch(text)
     if found is not None:
-        return Label(_LETTERS[found["letter"].lower()], found["axis"].lower(), found["sensor"] or "", found["unit"] or "")
+        return Label(
+            _LETTERS[found["letter"].lower()], found["axis"].lower(), found["sensor"] or "", found["unit"] or ""
+        )
     return None
 
 
@@ -78,15 +80,15 @@ def read_unit(text: str) -> str | None:
 # --- segments --------------------------------------------------------------------------------------------------------
 
 _SEGMENT_WORDS = {
-    "trunk": "trunk torso thorax sternum stern chest back upperbody rumpf",
-    "pelvis": "pelvis sacrum waist hip_belt lumbar lowback becken root pelv",
+    "trunk": "trunk torso thorax sternum stern chest upperbody rumpf",
+    "pelvis": "pelvis sacrum waist hip_belt becken root pelv",
     "thigh": "thigh femur upleg upperleg upleg uleg uplegs upper_leg oberschenkel cuisse muslo",
     "shank": "shank tibia lowleg lowerleg lleg lower_leg unterschenkel jambe calf",
     "foot": "foot feet calcn toes toe fuss fuß pied pie shoe",
 }
 _SEGMENTS = {word.replace("_", ""): name for name, words in _SEGMENT_WORDS.items() for word in words.split()}
-_LEFT = {"l", "left", "links", "li", "gauche", "izq", "izquierda", "izquierdo", "lt", "lf"}
-_RIGHT = {"r", "right", "rechts", "re", "droit", "droite", "der", "derecha", "derecho", "rt", "rf"}
+_LEFT = {"l", "left", "links", "gauche", "izquierda", "izquierdo", "lt"}
+_RIGHT = {"r", "right", "rechts", "droit", "droite", "derecha", "derecho", "rt"}
 SIDED = ("thigh", "shank", "foot")
 
 
@@ -173,9 +175,11 @@ _BETWEEN = {("pelvis", "thigh"): "hip", ("thigh", "shank"): "knee", ("shank", "f
 _FLEXION = {
     "knee": "knee_flexion", "hip": "hip_flexion", "ankle": "ankle_dorsiflexion",
 }  # fmt: skip
-_OTHER_MOTIONS = {"adduction", "abduction", "add", "abd", "ir", "er", "introt", "extrot", "rotation", "rot", "internal", "external", "varus", "valgus",
-                  "inversion", "eversion", "beta", "moment", "force", "power", "torque", "velocity", "vel", "emg",
-                  "int", "kam", "kfm", "tx", "ty", "tz", "jc", "jrf"}  # fmt: skip
+_OTHER_MOTIONS = {
+    "adduction", "abduction", "add", "abd", "ir", "er", "introt", "extrot", "int", "rotation", "rot", "internal",
+    "external", "varus", "valgus", "inversion", "eversion", "beta", "moment", "force", "power", "torque",
+    "velocity", "vel", "emg", "kam", "kfm", "tx", "ty", "tz", "jc", "jrf",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -217,8 +221,10 @@ def read_joint(text: str) -> Joint | None:
 
 # --- what a file is --------------------------------------------------------------------------------------------------
 
-COMPUTED_WORDS = {"madgwick", "mahony", "filter", "filtered", "fusion", "fused", "imu", "imuik", "estimate", "estimated",
-                  "predicted", "prediction", "pred", "orientations"}  # fmt: skip
+COMPUTED_WORDS = {
+    "madgwick", "mahony", "filter", "filtered", "fusion", "fused", "imu", "imuik", "estimate", "estimated",
+    "predicted", "prediction", "pred", "orientations",
+}  # fmt: skip
 """In a file's name: the angles in it were computed from the sensors, so they are no truth."""
 OPTICAL_WORDS = {"vicon", "mocap", "optical", "optitrack", "qualisys", "motive", "markers", "omc"}
 ENCODER_WORDS = {"enc", "encoder", "goniometer", "potentiometer"}
