@@ -7,6 +7,7 @@ import pytest
 from kinbench_adapters._formats import c3d, hdf5, motive, nexus, v3d_text
 from kinbench_adapters._lab.grammar.files import READERS, Reader
 from kinbench_adapters._lab.tables import read_table
+from kinbench_adapters.lab import LabAdapter
 from raw_folders.vendor_files import mutants
 
 from kinbench.errors import DataError
@@ -258,6 +259,20 @@ def test_hdf5_columns_go_by_path_and_by_the_names_that_attributes_give(tree):
     np.testing.assert_array_equal(table.columns["imu/thigh[2]"], values[:, 2])
 
 
+def test_a_matlab_v73_array_is_as_matlab_has_it(tmp_path):
+    import h5py
+
+    values = np.arange(12.0).reshape(4, 3)
+    path = tmp_path / "trial.mat"
+    with h5py.File(path, "w", userblock_size=512) as file:
+        for name, array in (("imu", values), ("knee", values[:, :1])):
+            file[name] = array.T
+            file[name].attrs["MATLAB_class"] = np.bytes_(b"double")
+    table = read_table(path, Reader(name="hdf5"), ["imu", "knee"])
+    np.testing.assert_array_equal(table.columns["imu"], values)
+    np.testing.assert_array_equal(table.columns["knee"], values[:, 0])
+
+
 def test_hdf5_says_what_it_has_instead(tree, tmp_path):
     path, _ = tree
     with pytest.raises(DataError) as caught:
@@ -311,6 +326,24 @@ def test_points_are_markers_and_analog_channels_columns(capture):
         read_table(path, Reader(name="c3d"), ["LASI", "Thigh.ACCX"])
     with pytest.raises(DataError, match=r"there is no 'LAS'"):
         read_table(path, Reader(name="c3d"), ["LAS"])
+
+
+def test_analog_sensors_of_a_capture_are_an_imu(tmp_path, capture):
+    (tmp_path / "P1.c3d").write_bytes(capture[0].read_bytes())
+    (tmp_path / "kinbench.yaml").write_text(
+        """
+kinbench: 1
+dataset: {id: lab, version: "1", licence: CC0-1.0, redistributable: true}
+imu:
+  files: "{subject}.c3d"
+  gyr: {columns: ["{sensor}.GYROX", "{sensor}.GYROX", "{sensor}.GYROX"], unit: deg/s}
+  sensors: {Thigh: {segment: thigh_r}}
+""",
+        encoding="utf-8",
+    )
+    imu = LabAdapter().find(tmp_path).sources[0].load().imu
+    np.testing.assert_allclose(imu["gyr"].values[:, 0, 2], 2.5 + np.arange(10) / 4, atol=1e-4)
+    np.testing.assert_allclose(imu["time"].values, np.arange(10) / 200)
 
 
 def test_a_real_capture_has_no_analog_channels(shared):

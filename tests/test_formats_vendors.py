@@ -96,6 +96,12 @@ def test_the_dot_clock_wraps_and_drops_what_came_twice(tmp_path):
     file = read_vendor("dot", written(tmp_path, "".join([*lines[:-3], lines[-4], *lines[-3:]])))
     close(np.diff(file.time_s), 0.01)
     assert len(file.only()["acc"]) == 12
+    assert not any("differ" in note for note in file.notes)
+    cells = lines[-4].split(",")
+    other = ",".join([*cells[:2], "1.5", *cells[3:]])
+    again = read_vendor("dot", written(tmp_path, "".join([*lines[:-3], other, *lines[-3:]])))
+    assert "1 of the packets that came twice differ from the first" in again.notes
+    np.testing.assert_array_equal(again.only()["acc"], file.only()["acc"])
     assert any("twice" in note for note in file.notes) and any("wrapped 1 times" in note for note in file.notes)
 
 

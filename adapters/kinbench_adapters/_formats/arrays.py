@@ -108,7 +108,11 @@ def _head(path: Path, size: int) -> bytes:
 
 def _refuse_hdf5(path: Path, head: bytes) -> None:
     if head.startswith((b"\x89HDF", b"MATLAB 7.3")):
-        raise DataError("is a MATLAB v7.3 file, expected v7 or older; save it again with save(..., '-v7')", where=path)
+        raise DataError(
+            "is a MATLAB v7.3 file, expected v7 or older; read it with 'reader: hdf5', or save it again with save(..., "
+            "'-v7')",
+            where=path,
+        )
 
 
 def _run_child(path: Path, target: Path, keep: Sequence[str]) -> None:

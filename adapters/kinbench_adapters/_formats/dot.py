@@ -61,6 +61,8 @@ def read_vendor(path: Path, wanted: Iterable[str] = (), *, synchronised: bool | 
     table, facts = _table(path)
     groups, others = _groups(table, wanted)
     time_s, kept, notes = _time_s(table)
+    differing = _differing(groups, ~kept)
+    notes += [f"{differing} of the packets that came twice differ from the first"] if differing else []
     groups = {name: values[kept] for name, values in groups.items()}
     rate_hz = _told_rate_hz(path, facts)
     signals, own = _signals(path, groups, rate_hz if rate_hz is not None else _usual_rate_hz(time_s), notes)
@@ -145,6 +147,16 @@ def _time_s(table: Header) -> tuple[FloatArray, NDArray[np.bool_], list[str]]:
     notes = [f"{doubled} packets came twice: the second was dropped"] if doubled else []
     notes += [f"{STAMP} wrapped {wraps} times: unwrapped"] if wraps else []
     return unwrapped[kept] * 1e-6, kept, notes
+
+
+def _differing(groups: dict[str, FloatArray], doubled: NDArray[np.bool_]) -> int:
+    """Return how many of the doubled packets hold other numbers than the one before."""
+    rows = np.flatnonzero(doubled)
+    differs = np.zeros(rows.size, dtype=bool)
+    for values in groups.values():
+        now, before = values[rows], values[rows - 1]
+        differs |= ~((now == before) | (np.isnan(now) & np.isnan(before))).all(axis=1)
+    return int(differs.sum())
 
 
 def _told_rate_hz(path: Path, facts: dict[str, str]) -> float | None:

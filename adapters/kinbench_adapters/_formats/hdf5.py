@@ -1,7 +1,8 @@
 """HDF5 through h5py (the extra ``hdf5``): datasets by path, with names for their columns where attributes give them.
 
-Read in a child process under a time and a memory limit, since a damaged file can hang or end the interpreter that reads
-it. Nothing is followed out of the file: external and soft links are left alone.
+Read in a child process under a time and a memory limit, since a damaged file can hang or end the interpreter that
+reads it. Nothing is followed out of the file: external and soft links are left alone. MATLAB's files of version 7.3
+are HDF5 too.
 """
 
 from __future__ import annotations
@@ -60,9 +61,21 @@ class Hdf5:
                 return []
         return value if isinstance(value, list) else []
 
+    def rows(self, dataset: str) -> FloatArray:
+        """Return a dataset as the program that wrote it has it: MATLAB's stand in the file with their axes reversed.
+
+        (n, 1) and (1, n) become (n,).
+        """
+        values = self.datasets[dataset]
+        if self.attribute(dataset, "MATLAB_class") is not None:
+            values = values.T
+        return values.reshape(-1) if values.ndim == 2 and 1 in values.shape else values
+
     def names_of(self, dataset: str) -> tuple[str, ...]:
         """Return the names of a dataset's columns, () where no attribute of it, or of a group above it, gives them."""
-        width = self.shapes[dataset][-1] if self.shapes[dataset] else 0
+        shape = self.shapes[dataset]
+        reversed_ = self.attribute(dataset, "MATLAB_class") is not None
+        width = 0 if not shape else shape[0] if reversed_ else shape[-1]
         parts = dataset.split("/")
         for depth in range(len(parts), -1, -1):
             for name in COLUMN_ATTRIBUTES:
@@ -123,7 +136,7 @@ def read_columns(path: Path, wanted: Iterable[str]) -> dict[str, FloatArray]:
             )
             continue
         dataset, column = places[0]
-        values = file.datasets[dataset]
+        values = file.rows(dataset)
         if column is not None:
             values = values[..., column]
         if not 1 <= values.ndim <= 2:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BeforeValidator,
     Field,
     FiniteFloat,
     NonNegativeInt,
     PositiveFloat,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -56,12 +56,12 @@ FIELDS = ("subject", "session", "trial", "sensor")
 class Reader(Facts):
     """How the files are written."""
 
-    name: Annotated[str, BeforeValidator(one_of(tuple(READERS)))]
-    delimiter: Annotated[str, BeforeValidator(one_of(tuple(DELIMITERS)))] | None = None
-    decimal: Annotated[str, BeforeValidator(one_of((".", ",")))] = "."
+    name: Annotated[str, one_of(tuple(READERS))]
+    delimiter: Annotated[str, one_of(tuple(DELIMITERS))] | None = None
+    decimal: Annotated[str, one_of((".", ","))] = "."
     skip_rows: NonNegativeInt = 0
     skip_until: str | None = None
-    header: bool = True
+    header: Annotated[bool, WithJsonSchema({"enum": [True, False, "none"]})] = True
     rows_after_header: NonNegativeInt = 0
     nan: Columns = ()
     comment: str | None = None
@@ -70,11 +70,11 @@ class Reader(Facts):
     skip_lines: Columns = ()
     each: str | None = None
     padding: Literal["none", "zero"] = "none"
-    accelerometer: Annotated[str, BeforeValidator(one_of(tuple(ACCELEROMETERS)))] | None = None
+    accelerometer: Annotated[str, one_of(tuple(ACCELEROMETERS))] | None = None
     synchronised: bool | None = None
-    acc_unit: Annotated[str, BeforeValidator(one_of(tuple(_ACC_UNITS)))] | None = None
-    acc_kind: Annotated[str, BeforeValidator(one_of(schema.ACC_KINDS))] | None = None
-    gyr_unit: Annotated[str, BeforeValidator(one_of(tuple(_GYR_UNITS)))] | None = None
+    acc_unit: Annotated[str, one_of(tuple(_ACC_UNITS))] | None = None
+    acc_kind: Annotated[str, one_of(schema.ACC_KINDS)] | None = None
+    gyr_unit: Annotated[str, one_of(tuple(_GYR_UNITS))] | None = None
 
     @property
     def vendor_options(self) -> dict[str, Any]:
