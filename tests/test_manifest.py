@@ -5,10 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 from kinbench_adapters._lab.grammar.directions import DIRECTIONS, matrix_from_axes
 from kinbench_adapters._lab.manifest import EXAMPLE, read_manifest
+from kinbench_adapters.lab import LabAdapter
 
 from kinbench.errors import UsageError
 
@@ -113,6 +116,108 @@ def test_a_mistake_is_told_with_its_line_and_the_likely_word(tmp_path, old, new,
     lines = refusal(tmp_path, SHORTEST.replace(old, new, 1))
     assert any(told in line for line in lines), lines
     assert all(re.match(r"kinbench\.yaml:\d+: ", line) for line in lines), lines
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("axes: {x: proximal, z: right}", "calibrate: aut", "expected 'auto', or keys still_s, moving_s"),
+        ("axes: {x: proximal, z: right}", "calibrate: aut", "got 'aut'. Did you mean 'auto'?"),
+        ("axes: {x: proximal, z: right}", "axes: {x: proximal, z: right}, calibrate: auto", "give one of axes, matrix"),
+        ("axes: {x: proximal, z: right}", "calibrate: {stil_s: [0, 1]}", "calibrate.stil_s: unknown key. Did you mean"),
+        ("method: estimated", "method: estimated, by: rates", "sync.by: expected one of 3 words, got 'rates'. Did you"),
+        ("activity: walking", "person_tabel: {}", "person_tabel: unknown key. Did you mean 'person_table'?"),
+        ("activity: walking", "person_table: {files: p.docx, id: ID, columns: {age_y: Age}}", "expected a table"),
+        ("activity: walking", "person_table: {files: p.csv, columns: {age_y: Age}}", "person_table.id: is missing"),
+        ("activity: walking", "person_table: {files: p.csv, id: ID, columns: {agey: Age}}", "expected 'sex', 'age_y'"),
+        ("activity: walking", "person_table: {files: p.csv, id: ID, subject: S, columns: {age_y: A}}", "write {id}"),
+        ("activity: walking", "person_table: {files: '*.csv', id: ID, columns: {age_y: A}}", "the path of one file"),
+        (
+            "activity: walking",
+            "person_table: {files: p.csv, id: ID, columns: {mass_kg: {column: M, unit: cm}}}",
+            "columns.mass_kg: 'unit' is that of a length",
+        ),
+        (
+            "activity: walking",
+            "person_table: {files: p.csv, id: ID, columns: {sex: {column: S, words: {F: woman}}}}",
+            "columns.sex: expected one of female, male, other, unknown, got 'woman'",
+        ),
+        ("  rate_hz: 60\n  acc", "  rate_hz: 60\n  reader: {name: npy, each: x}\n  acc", "takes no 'each'"),
+        ("  rate_hz: 60\n  acc", "  rate_hz: 60\n  reader: {name: hdf5, each: '{trail}'}\n  acc", "unknown field"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_the_newer_keys_is_told_with_its_line_too(tmp_path, old, new, told):
+    assert old in SHORTEST
+    lines = refusal(tmp_path, SHORTEST.replace(old, new, 1))
+    assert any(told in line for line in lines), lines
+    assert all(re.match(r"kinbench\.yaml:\d+: ", line) for line in lines), lines
+
+
+def test_auto_and_by_are_read(tmp_path):
+    text = SHORTEST.replace("axes: {x: proximal, z: right}", "calibrate: auto", 1)
+    manifest = read(tmp_path, text.replace("method: estimated", "method: estimated, by: hops"))
+    assert manifest.imu.sensors["thigh"].calibrate == "auto"
+    assert manifest.sync.by == "hops"
+
+
+# --- for editors -----------------------------------------------------------------------------------------------------
+
+MANIFESTS = sorted((Path(__file__).parent / "manifests").glob("*/kinbench.yaml"))
+EDITOR = Draft202012Validator(LabAdapter.schema())
+
+
+def marked(text):
+    """What an editor would mark, as the path of each place."""
+    return [".".join(map(str, error.absolute_path)) for error in EDITOR.iter_errors(yaml.safe_load(text))]
+
+
+def test_the_editors_schema_is_one():
+    Draft202012Validator.check_schema(LabAdapter.schema())
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.parent.name)
+def test_an_editor_marks_nothing_in_a_real_manifest(path, tmp_path):
+    text = path.read_text(encoding="utf-8")
+    assert marked(text) == []
+    assert read(tmp_path, re.sub(r"^root:.*\n", "", text, flags=re.MULTILINE)).dataset.id == path.parent.name
+
+
+@pytest.mark.parametrize("text", EXAMPLES)
+def test_an_editor_marks_nothing_in_the_manual(text):
+    assert marked(text) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("  sensors:", "  sesnors:"),
+        ("reference:", "referense:"),
+        ("segment: thigh_r", "segment: tigh_r"),
+        ("proximal", "up"),
+        ("unit: g,", "unit: G,"),
+        ("rate_hz: 60", "rate_hz: fast"),
+        ("licence: none stated, ", ""),
+        ("knee_flexion_r", "knee_flexon_r"),
+        ("method: estimated", "method: estimatd"),
+        ("axes: {x: proximal, z: right}", "calibrate: aut"),
+        ("id: my_lab", "id: my lab"),
+        ("kinbench: 1", "kinbench: 2"),
+        ("activity: walking", "activity: waltz"),
+    ],
+)  # fmt: skip
+def test_what_is_misspelt_both_the_editor_and_the_adapter_refuse(tmp_path, old, new):
+    assert old in SHORTEST
+    text = SHORTEST.replace(old, new, 1)
+    assert marked(text)
+    assert refusal(tmp_path, text)
+
+
+def test_every_key_of_the_grammar_can_be_completed():
+    """No part of the schema takes any key: what is not listed is marked."""
+    schema = LabAdapter.schema()
+    models = [model for model in schema["$defs"].values() if "properties" in model]
+    assert len(models) > 20
+    assert all(model["additionalProperties"] is False for model in [schema, *models])
 
 
 def test_all_mistakes_are_told_at_once_in_order(tmp_path):
