@@ -69,6 +69,8 @@ def _absent(plan: Plan, imu: Stream | None, reference: Stream | None) -> dict[st
     absent |= {f"sensor {name}": "the manifest does not describe it" for name in strangers}
     if imu is None and (reference is None or reference.virtual is None):
         absent["imu"] = "the manifest declares neither sensors nor virtual ones"
+    if manifest.person_table is not None and not plan.person.model_fields_set:
+        absent["person"] = f"{manifest.person_table.files} has no row of '{plan.key.subject}'"
     if reference is None:
         absent["reference"] = _why_unlabelled(manifest)
         return absent
@@ -76,8 +78,6 @@ def _absent(plan: Plan, imu: Stream | None, reference: Stream | None) -> dict[st
     truth = manifest.reference
     if truth is not None and truth.angles and "angle" not in reference.data:
         absent["angle"] = _why_unlabelled(manifest)
-    if manifest.person_table is not None and not plan.person.model_fields_set:
-        absent["person"] = f"{manifest.person_table.files} has no row of '{plan.key.subject}'"
     return absent
 
 
