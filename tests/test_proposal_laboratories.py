@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import ROOT, SHARED, needs_shared
 from kinbench_adapters._lab.manifest import read_manifest
 from kinbench_adapters._lab.patterns import list_files, match_files
 from kinbench_adapters.lab import LabAdapter
+from scipy.spatial.transform import Rotation
 
 pytestmark = [needs_shared, pytest.mark.xdist_group("proposals")]
 MANIFESTS = ROOT / "tests" / "manifests"
@@ -170,3 +172,55 @@ def test_what_is_called_known_is_right(name, shared):
     assert len([1 for _, _, verdict in rows if verdict == "right"]) >= LABS[name].least_right
     assert len(wrong) <= 3
     assert all(guess.evidence and 0 <= guess.confidence <= 1 for _, guess, _ in rows)
+
+
+# --- the same recordings, rewritten as another laboratory might have -------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def recordings():
+    """Two real recordings in SI units, with orientations."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KINBENCH_SHARED_DATA", str(SHARED))
+        return [LabAdapter().find(MANIFESTS / name).sources[0].load() for name in ("neura_sparse", "fan_knee")]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_planted_units_orders_and_worlds_are_never_known_wrongly(tmp_path, recordings, seed):
+    random = np.random.default_rng(seed)
+    told = plant(tmp_path, recordings[seed % 2].imu, random)
+    found = {guess.field: guess for guess in LabAdapter().propose(tmp_path).guesses}
+    judged = {field: found[field] for field in told if field in found and found[field].value is not None}
+    assert {f: g for f, g in judged.items() if g.verdict == "known" and g.value != told[f]} == {}
+    assert sum(guess.value == told[field] for field, guess in judged.items()) >= 5
+
+
+def plant(folder, imu, random, rows=2400):
+    """Write each sensor's table in units, order and world drawn by chance; return what the proposal should say."""
+    acc_unit, acc_scale = [("m/s2", 1.0), ("g", 1 / 9.80665), ("mg", 1000 / 9.80665)][random.integers(3)]
+    gyr_unit, gyr_scale = [("rad/s", 1.0), ("deg/s", np.degrees(1.0))][random.integers(2)]
+    last, inverted, up = bool(random.integers(2)), bool(random.integers(2)), "xyz"[random.integers(3)]
+    world = Rotation.from_euler(*{"z": ("x", 0), "y": ("x", -90), "x": ("y", 90)}[up], degrees=True)
+    delimiter, comma = [(",", False), (";", True), ("\t", False)][random.integers(3)]
+    unit, scale = [("s", 1.0), ("ms", 1e3), ("us", 1e6)][random.integers(3)]
+    header = ["t", *(f"{letter}{axis}" for letter in "ag" for axis in "xyz"), "q0", "q1", "q2", "q3"]
+    segments = [str(segment) for segment in imu["segment"].values]
+    for index, segment in enumerate(segments):
+        if segment in segments[:index]:
+            continue
+        quat = np.nan_to_num(imu["quat"].values[:rows, index].astype(float))
+        quat[np.linalg.norm(quat, axis=1) < 0.5] = (1, 0, 0, 0)
+        turn = world * Rotation.from_quat(quat, scalar_first=True)
+        written = (turn.inv() if inverted else turn).as_quat(scalar_first=not last)
+        force, rate = imu["acc"].values[:rows, index] * acc_scale, imu["gyr"].values[:rows, index] * gyr_scale
+        time = np.arange(len(written)) / 100 * scale
+        lines = [delimiter.join(f"{v:.6f}" for v in row) for row in np.column_stack([time, force, rate, written])]
+        text = "\n".join([delimiter.join(header), *lines]) + "\n"
+        (folder / f"S07_trial3_{segment}.txt").write_text(text.replace(".", ",") if comma else text)
+    return {
+        "imu.acc.unit": acc_unit, "imu.acc.kind": "specific_force", "imu.acc.frame": "sensor", "imu.gyr.unit": gyr_unit,
+        "imu.quat.order": "xyzw" if last else "wxyz", "imu.quat.up": up,
+        "imu.quat.maps": "world_to_sensor" if inverted else "sensor_to_world",
+        "imu.time": {"column": "t", "unit": unit},
+        **{f"imu.sensors.{segment}.segment": segment for segment in segments},
+    }  # fmt: skip

@@ -99,7 +99,7 @@ def estimate_acceleration(acc: Sequence[FloatArray], rate_hz: float | None) -> t
 
 def _free_of_gravity(told: str, largest: float) -> tuple[Estimate, Estimate]:
     kind = Estimate("gravity_removed", "guessed", 0.9, f"|acc| is {told} where movement reaches {largest:.3g}")
-    if largest > 10.0:
+    if 10.0 < largest < 200.0:
         told = f"without gravity the unit shows by size only: p99 {largest:.3g}, in g a body is rarely so shaken"
         return Estimate("m/s2", "guessed", 0.7, told), kind
     return undecided(f"without gravity there is no yardstick: p99 {largest:.3g} may be m/s2 or g"), kind

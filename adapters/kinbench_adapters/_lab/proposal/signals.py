@@ -159,7 +159,8 @@ def _kind_at(table: FloatArray, first: int) -> str | None:
         return None
     # Gravity is always in it: it never stays near nothing, as the angular rate does whenever the sensor is still.
     for gravity in (9.81, 1.0, 1000.0):
-        if abs(middle / gravity - 1) < 0.25 and high > 1.1 * gravity and low > 0.12 * middle:
+        still = gravity != 1.0 and abs(middle / gravity - 1) < 0.05  # a magnetic field is about 1 too
+        if abs(middle / gravity - 1) < 0.25 and low > 0.12 * middle and (still or high > 1.1 * gravity):
             return "acc"
     if low < 0.25 * high and abs(np.nanmean(three, axis=0)).max() < 0.5 * high:
         return "gyr"
