@@ -15,14 +15,29 @@ from typing import Any
 
 import pandas as pd
 
-from kinbench import acquisition, conversion, files, inspection, plugins, results, runner, schema, store, verification
+from kinbench import (
+    acquisition,
+    conversion,
+    exports,
+    files,
+    inspection,
+    plugins,
+    prediction,
+    results,
+    runner,
+    schema,
+    store,
+    verification,
+)
 from kinbench import leaderboards as boards
 from kinbench.acquisition import Survey
 from kinbench.contracts import BenchmarkProtocol, Demo, Proposal, Proposer
 from kinbench.conversion import Conversion, Progress, ignore
 from kinbench.errors import DataError, KinbenchError, StoreError, UsageError, suggest
+from kinbench.exports import Export
 from kinbench.inspection import Comparison
 from kinbench.leaderboards import Board
+from kinbench.prediction import Prediction, Weights
 from kinbench.results import Result
 from kinbench.runner import Finished, Plan, Skipped
 from kinbench.store import Store
@@ -526,3 +541,98 @@ def manifest_schema(adapter: str) -> dict[str, Any]:
         raise UsageError(f"Adapter '{adapter}' reads no manifest, so it has no schema; 'lab' does.")
     found: dict[str, Any] = reader.schema()
     return found
+
+
+# --- elsewhere -------------------------------------------------------------------------------------------------------
+
+
+def export(
+    task: str,
+    datasets: Names,
+    to: str | Path,
+    *,
+    format: str = "npz",
+    protocols: Names = None,
+    force: bool = False,
+    data: Folder = None,
+    on_progress: Progress = ignore,
+) -> Export:
+    """Write what feeds a task in some stores into the folder ``to``, for training elsewhere; see ``exports.export``.
+
+    ``datasets`` are paths or names of stores, ``format`` is ``npz``, ``csv`` or ``folders``, ``protocols`` those whose
+    folds are written too (none unless said). Raises ``UsageError`` for an unknown name, or a folder that is not empty
+    (``force`` replaces an earlier export), ``NotApplicable`` where nothing feeds the task.
+    """
+    return exports.export(
+        _opened(datasets, data),
+        plugins.get("tasks", task).load(),
+        Path(to),
+        format=format,
+        protocols=[plugins.get("protocols", name).load() for name in _listed(protocols) or ()],
+        cache=data_folder(data) / ".cache",
+        force=force,
+        on_progress=on_progress,
+    )
+
+
+def train(
+    task: str,
+    model: str,
+    datasets: Names,
+    to: str | Path,
+    *,
+    seed: int = 0,
+    force: bool = False,
+    data: Folder = None,
+    on_progress: Progress = ignore,
+) -> Weights:
+    """Fit a model on all persons of some stores and keep it in the folder ``to``; see ``prediction.train``.
+
+    Raises ``UsageError`` for an unknown name, a model that cannot be kept, or a folder that is not empty (``force``
+    replaces earlier weights), ``NotApplicable`` where nothing feeds the task.
+    """
+    return prediction.train(
+        _opened(datasets, data),
+        plugins.get("tasks", task).load(),
+        model,
+        Path(to),
+        seed=_seeds(seed)[0],
+        cache=data_folder(data) / ".cache",
+        force=force,
+        on_progress=on_progress,
+    )
+
+
+def predict(
+    dataset: str | Path,
+    weights: str | Path,
+    to: str | Path,
+    *,
+    model: str | None = None,
+    format: str = "mot",
+    force: bool = False,
+    data: Folder = None,
+    on_progress: Progress = ignore,
+) -> Prediction:
+    """Write the angles of every recording of a store into the folder ``to``; see ``prediction.predict``.
+
+    ``weights`` is a folder that ``train`` wrote, ``format`` is ``mot`` or ``csv``; ``model``, where said, must be the
+    one that was trained. The store needs no reference. Raises ``UsageError`` for what is not there or may not be
+    written, ``DataError`` for damaged weights, or where no recording has what the task needs.
+    """
+    return prediction.predict(
+        open(dataset, data=data),
+        prediction.open_weights(Path(weights), model=model),
+        Path(to),
+        format=format,
+        force=force,
+        on_progress=on_progress,
+    )
+
+
+def _opened(datasets: Names, data: Folder) -> list[Store]:
+    """Return the stores; raises ``UsageError`` where none is named."""
+    chosen = _listed(datasets)
+    if not chosen:
+        raise UsageError("Expected at least one store: its path, or its name in the data folder.")
+    return [open(name, data=data) for name in chosen]

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from kinbench.errors import DataError, StoreError
+from kinbench.errors import DataError, StoreError, UsageError
 
 _AGAIN = "then run the same command again: what is complete is kept"
 
@@ -44,6 +44,51 @@ def publish(data: bytes, target: Path, staging: Path | None = None, *, last: boo
             with suppress(OSError):
                 aside.unlink(missing_ok=True)
             raise
+
+
+@contextmanager
+def new_folder(target: Path, mark: str, *, force: bool = False) -> Iterator[Path]:
+    """Yield an empty folder beside ``target`` that becomes it on leaving: whole, or, if anything is raised, not at all.
+
+    ``mark`` is the file by which a folder is known to be one of these: with ``force`` such a one is replaced, and no
+    other ever is. Raises ``UsageError`` where ``target`` may not be written, ``StoreError`` where the disk refuses.
+    """
+    target = target.absolute()
+    refuse_folder(target, mark, force=force)
+    aside, old = (target.with_name(f".{target.name}.{what}") for what in ("partial", "old"))
+    with refusals(target):
+        try:
+            make_folder(target.parent)
+            sweep(aside)
+            aside.mkdir()
+            yield aside
+            for path in sorted(aside.rglob("*")):
+                sync_folder(path) if path.is_dir() else _sync(path)
+            sync_folder(aside)
+            sweep(old)
+            if target.is_dir():
+                target.rename(old)
+            aside.rename(target)
+            sync_folder(target.parent)
+            sweep(old)
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
+
+
+def refuse_folder(target: Path, mark: str, *, force: bool = False) -> None:
+    """Raise ``UsageError`` where ``new_folder`` would refuse ``target``: ask before anything is computed for it."""
+    if target.exists() and not target.is_dir():
+        raise UsageError(f"Expected the name of a folder, found a file at '{target}'; name another one.")
+    if not target.is_dir() or not any(target.iterdir()):
+        return
+    if not force:
+        raise UsageError(f"'{target}' is not empty; name another folder, or say --force to replace it.")
+    if not (target / mark).is_file():
+        raise UsageError(
+            f"'{target}' is not empty and holds no {mark}, so its content is not of the kind that --force may replace; "
+            "name another folder."
+        )
 
 
 @contextmanager
@@ -130,6 +175,11 @@ def _write(path: Path, data: bytes) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def _free(path: Path) -> int:
