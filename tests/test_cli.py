@@ -7,12 +7,14 @@ import sys
 
 import pytest
 from conftest import needs_shared
+from walking_cases import walk
 
 import kinbench
+from kinbench import store
 from kinbench.cli import main
 
-COMMANDS = ("demo", "data", "convert", "validate", "run", "leaderboard", "list", "info")
-HEAVY = ("torch", "zarr", "xarray", "pandas", "numpy", "scipy", "pooch", "requests")
+COMMANDS = ("demo", "data", "convert", "inspect", "validate", "run", "leaderboard", "list", "info")
+HEAVY = ("torch", "zarr", "xarray", "pandas", "numpy", "scipy", "pooch", "requests", "matplotlib", "jinja2")
 
 
 @pytest.fixture
@@ -66,7 +68,20 @@ def test_every_command_has_an_example_json_and_quiet(call, command):
 
 
 def test_the_python_doors_are_those_of_the_command_line():
-    assert {"convert", "data", "open", "run", "leaderboard", "validate", "info", "rescore"} <= set(dir(kinbench))
+    doors = {
+        "compare",
+        "convert",
+        "data",
+        "info",
+        "inspect",
+        "leaderboard",
+        "open",
+        "page",
+        "rescore",
+        "run",
+        "validate",
+    }
+    assert doors <= set(dir(kinbench))
     for name in set(dir(kinbench)) - {"__version__"}:
         assert callable(getattr(kinbench, name)), "a submodule of that name hides the function"
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
@@ -81,6 +96,12 @@ def test_the_python_doors_are_those_of_the_command_line():
         (("convert", "opensense", "."), 1, ("expected", "IMU")),
         (("convert", "lab", "."), 2, ("kinbench.yaml",)),
         (("validate", "nothing"), 2, ("no dataset 'nothing'",)),
+        (("validate", "nothing", "--html", "report.pdf"), 2, ("--html", "report.html", "report.pdf")),
+        (("inspect", "nowhere"), 2, ("folder", "nowhere")),
+        (("inspect", ".", "--adapter", "amass"), 2, ("amass", "cannot propose")),
+        (("inspect", ".", "--adapter", "lob"), 2, ("Did you mean 'lab'?",)),
+        (("inspect", "."), 1, ()),
+        (("info", "amass", "--schema"), 2, ("reads no manifest", "lab")),
         (("run",), 2, ("no datasets", "kinbench convert")),
         (("leaderboard",), 2, ("no results folder", "kinbench run")),
         (("list", "modles"), 2, ("Did you mean 'models'?",)),
@@ -168,3 +189,131 @@ def test_a_folder_of_bad_recordings_leaves_no_store(call, shared, tmp_path):
     assert code == 1
     assert "is mapped, but its file is absent" in told
     assert not (tmp_path / "data").exists()
+
+
+# --- inspect ---------------------------------------------------------------------------------------------------------
+
+PROPOSER = """
+from pathlib import Path
+
+from kinbench.contracts import DatasetCard, Guess, Proposal
+from kinbench.errors import DataError
+
+
+class Guesser:
+    version = "1"
+    card = DatasetCard("guesser", "t", "1", "d", "l", False, "a", "c")
+
+    def find(self, raw):
+        raise DataError("reads nothing")
+
+    def propose(self, raw: Path) -> Proposal:
+        asked = raw / "asked.txt"
+        if not (raw / "guess.me").is_file():
+            raise DataError("no guess.me")
+        guesses = [
+            Guess("imu.acc.unit", "m s-2", "known", 1.0, "9.81 at rest"),
+            Guess("dataset.name", "<script>" + chr(27) + "[31m", "guessed", 0.5, "the folder's name, =cmd"),
+        ]
+        if not asked.is_file():
+            guesses.append(Guess("imu.sensors.T.segment", None, "open", 0.0, "is it the right or the left thigh?"))
+        return Proposal("dataset: guessed\\n", tuple(guesses))
+
+
+class Rival(Guesser):
+    pass
+"""
+
+
+@pytest.fixture
+def guesser(install, tmp_path):
+    """An adapter of somebody else's that can propose, and a folder that it knows."""
+    install("guesser", [("kinbench.adapters", "guesser = guessing:Guesser")], {"guessing": PROPOSER})
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    (raw / "guess.me").touch()
+    return raw
+
+
+def test_inspect_tells_every_field_and_asks_what_is_open(call, guesser):
+    code, shown, _ = call("inspect", guesser)
+    assert code == 1, "a question is open"
+    assert shown.split()[:5] == ["field", "value", "verdict", "confidence", "evidence"]
+    assert "imu.acc.unit" in shown and "9.81 at rest" in shown
+    assert "open questions" in shown and "right or the left thigh?" in shown
+    assert shown.strip().endswith("1 known, 1 guessed, 1 open")
+    assert "\x1b" not in shown, "no name steers the terminal"
+
+
+def test_inspect_exits_0_where_nothing_is_open_and_is_json_for_machines(call, guesser):
+    (guesser / "asked.txt").touch()
+    code, shown, _ = call("inspect", guesser, "--json")
+    told = json.loads(shown)
+    assert (code, told["complete"]) == (0, True)
+    assert told["manifest"] == "dataset: guessed\n"
+    assert {field["verdict"] for field in told["fields"]} == {"known", "guessed"}
+
+
+def test_inspect_writes_only_what_is_asked_and_replaces_nothing(call, guesser, tmp_path):
+    manifest = tmp_path / "kinbench.yaml"
+    call("inspect", guesser)
+    assert not manifest.exists()
+    code, _, told = call("inspect", guesser, "--to", manifest)
+    assert (code, manifest.read_text()) == (1, "dataset: guessed\n")
+    assert f"wrote {manifest}" in told
+    manifest.write_text("mine")
+    code, shown, told = call("inspect", guesser, "--to", manifest)
+    assert (code, shown, manifest.read_text()) == (2, "", "mine")
+    assert "--force" in told
+    call("inspect", guesser, "--to", manifest, "--force")
+    assert manifest.read_text() == "dataset: guessed\n"
+
+
+def test_inspect_prints_a_page(call, guesser, tmp_path):
+    call("inspect", guesser, "--html", tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert "Proposed manifest for raw" in page
+    assert "<script" not in page
+
+
+def test_two_that_propose_are_not_chosen_between(call, guesser, install):
+    install("rival", [("kinbench.adapters", "rival = guessing:Rival")], {})
+    code, shown, told = call("inspect", guesser)
+    assert (code, shown) == (2, "")
+    assert "guesser and rival" in told
+    assert call("inspect", guesser, "--adapter", "rival")[0] == 1
+
+
+def test_a_broken_adapter_keeps_nobody_from_proposing(call, guesser, install):
+    install("broken", [("kinbench.adapters", "broken = wreck:Wreck")], {"wreck": "raise ImportError('gone')"})
+    assert "9.81 at rest" in call("inspect", guesser)[1]
+
+
+def test_without_matplotlib_a_page_is_refused_before_anything_is_read(call, guesser, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    code, shown, told = call("inspect", guesser, "--html", "page.html")
+    assert (code, shown) == (2, "")
+    assert "pip install 'kinbench[pages]'" in told
+
+
+def test_info_says_where_the_grammar_of_a_manifest_is(call):
+    assert "kinbench info lab --schema" in call("info", "lab")[1]
+    code, shown, _ = call("info", "lab", "--schema")
+    assert code == 0
+    assert "json-schema.org" in json.loads(shown)["$schema"]
+
+
+def test_validate_against_another_store_prints_both_and_a_page(call, tmp_path):
+    for name, mount in (("ours", 0), ("theirs", 1)):
+        with store.create(tmp_path / "data" / f"{name}.zarr", dataset=name, card={"name": name}) as writer:
+            writer.write(walk(dataset=name, mount=mount, length_s=14.0, segments=("shank_r",), reference=False))
+    code, shown, told = call("validate", "ours", "--against", "theirs", "--html", "page.html")
+    assert code == 0, shown
+    assert "ours: 1 of 1 recordings compared, strides by shank gyro" in shown
+    assert "shank_r  gyr  z" in shown
+    assert "wrote page.html" in told
+    page = (tmp_path / "page.html").read_text()
+    assert "ours against theirs" in page
+    told = json.loads(call("validate", "ours", "--against", "theirs", "--json")[1])
+    assert (told["ok"], told["against"]["other"]["name"]) == (True, "theirs")
+    assert "against" not in json.loads(call("validate", "ours", "--json")[1])

@@ -19,7 +19,9 @@ from kinbench.verification import Report
 MOST_PLOTTED = 6
 MOST_LISTED = 200
 MOST_TOLD = 100
-"""Recordings with plots, recordings with findings, and findings or problems in one list: pages stay a few MB."""
+MOST_WARNED = 20
+"""Recordings with plots, recordings with findings, findings or problems in one list, and places of one warning: pages
+stay a few MB."""
 
 
 def report(report: Report, store: Store | None = None, comparison: Comparison | None = None) -> str:
@@ -33,17 +35,17 @@ def report(report: Report, store: Store | None = None, comparison: Comparison | 
     plotted = {} if store is None else _plotted(store, listed)
     shown = [_with_pictures(one, plotted.get(one.name, [])) for one in listed]
     shown.sort(key=lambda one: (not one.pictures, -one.counts["FAIL"]))
-    problems, warnings = _problems(report), _warnings(report)
+    problems, tips = _problems(report), _tips(report)
     contents = [("checks", "Checks, over all recordings")]
     contents += [("problems", "Files and schema")] if problems else []
-    contents += [("tips", "Warnings")] if warnings else []
+    contents += [("tips", "Warnings")] if tips else []
     contents += [("against", f"{comparison.this.name} against {comparison.other.name}")] if comparison else []
     contents += [("recordings", "Recordings")]
     return rendered(
         "report.html", title=f"Validation of {report.store}", version=kinbench.__version__, contents=contents,
-        report=report, counts=report.counts(), pooled=_pooled(report),
+        report=report, counts=report.counts(), checks=_checks(report),
         problems=problems[:MOST_TOLD], problems_left=max(0, len(problems) - MOST_TOLD),
-        warnings=warnings[:MOST_TOLD], warnings_left=max(0, len(warnings) - MOST_TOLD),
+        tips=tips,
         recordings=shown, listed=_listed(len(every), len(shown), len(plotted)),
         comparison=comparison, **_compared(comparison),
     )  # fmt: skip
@@ -54,36 +56,53 @@ def report(report: Report, store: Store | None = None, comparison: Comparison | 
 
 @dataclass(frozen=True)
 class _Check:
+    """One check over all recordings, in as few words as a row of a table has room for."""
+
     check: str
     verdict: str
     passed: int
     failed: int
     unassessed: int
     message: str
+    where: str
 
 
-def _pooled(report: Report) -> list[_Check]:
-    """Return one row per check: FAIL where one fails, PASS where one passes and none fails."""
-    by_check: dict[str, list[tuple[str, Finding]]] = {}
-    for key, finding in report.findings:
-        by_check.setdefault(finding.check, []).append((key, finding))
-    rows = []
-    for check, found in by_check.items():
-        passed, failed, unassessed = (
-            [one for one in found if one[1].verdict == verdict] for verdict in ("PASS", "FAIL", "NOT ASSESSED")
+def _checks(report: Report) -> list[_Check]:
+    """Return one row per check, what fails first."""
+    rows = [
+        _Check(
+            one.check, one.verdict, one.passed, one.failed, one.not_assessed,
+            one.message.partition("; ")[2] + (f"; {one.mend}" if one.mend and one.mend not in one.message else ""),
+            _few((*one.recordings, *one.where)),
         )
-        verdict = "FAIL" if failed else "PASS" if passed else "NOT ASSESSED"
-        rows.append(
-            _Check(check, verdict, len(passed), len(failed), len(unassessed), _said(failed or passed or unassessed))
-        )
+        for one in report.pooled
+    ]  # fmt: skip
     return sorted(rows, key=lambda row: ("FAIL", "PASS", "NOT ASSESSED").index(row.verdict))
 
 
-def _said(found: Sequence[tuple[str, Finding]]) -> str:
-    """Return what the first one says and where, and how many say likewise."""
-    key, finding = found[0]
-    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-    return f"{finding.message}; {key} {finding.where}{more}"
+def _few(names: Sequence[str], most: int = 6) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+@dataclass(frozen=True)
+class _Tip:
+    """One of the numbered warnings, and where it warns."""
+
+    number: int
+    title: str
+    count: int
+    places: Sequence[str]
+
+
+def _tips(report: Report) -> list[_Tip]:
+    by_number: dict[tuple[int, str], list[str]] = {}
+    for key, tip in report.warnings:
+        by_number.setdefault((tip.number, tip.title), []).append(f"{key} {tip.where}: {tip.message}")
+    return [
+        _Tip(number, title, len(places), places[:MOST_WARNED])
+        for (number, title), places in sorted(by_number.items(), key=lambda each: each[0])
+    ]
 
 
 def _problems(report: Report) -> list[str]:
@@ -92,10 +111,6 @@ def _problems(report: Report) -> list[str]:
         *(f"{key}: {reason}" for key, reason in report.unread),
         *(f"{key}: {breach}" for key, breach in report.breaches),
     ]
-
-
-def _warnings(report: Report) -> list[str]:
-    return []
 
 
 # --- recordings ------------------------------------------------------------------------------------------------------
