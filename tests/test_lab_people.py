@@ -57,7 +57,7 @@ def workbook(path, rows):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(
             "xl/workbook.xml",
-            f'<workbook {main} xmlns:r="{office}"><sheets><sheet name="P" sheetId="1" r:id="rId7"/></sheets></workbook>',
+            f'<workbook {main} xmlns:r="{office}"><sheets><sheet name="P" r:id="rId7"/></sheets></workbook>',
         )
         archive.writestr(
             "xl/_rels/workbook.xml.rels",
