@@ -205,6 +205,7 @@ def test_segments_and_joints_of_a_take_are_columns(tmp_path):
             "frame 0, sensorMagneticField: expected 9",
         ),
         (lambda t: t.replace("<angularVelocity>", "<angularVelocity>one "), "expected numbers, found 'one"),
+        (lambda t: t.replace("<angularVelocity>", "<angularVelocity>1e99 "), "holds a number that is no measurement"),
         (lambda t: t.replace('type="normal"', 'type="tpose"'), "expected frames of type 'normal', found none"),
         (lambda t: t.replace("<mvnx", "<!DOCTYPE x><mvnx"), "defines no entities"),
         (lambda t: t.replace("<mvnx", "<bvh").replace("mvnx>", "bvh>"), "expected an MVN export"),

@@ -22,6 +22,9 @@ FloatArray = NDArray[np.float64]
 
 DELIMITERS = {"comma": ",", "tab": "\t", "semicolon": ";", "space": " ", ",": ",", ";": ";", "\t": "\t"}
 _MISSING = ("", "NaN", "nan", "NAN")
+BEYOND = 1e30
+"""No sensor tells such a number, whatever its unit; it is a damaged exponent."""
+
 _SHOWN = 5
 _UNIT_SEPARATOR = "\x1f"
 
@@ -194,11 +197,12 @@ def _numbers(
     except ValueError:
         raise DataError(_not_numbers(body, separator, places, dialect, first), where=path) from None
     columns = {name: frame[place].to_numpy(dtype=np.float64, copy=True) for name, place in places.items()}
-    endless = [
-        f"line {first + 1 + int(np.flatnonzero(np.isinf(values))[0])}, column '{name}': infinity is no measurement"
-        for name, values in columns.items()
-        if np.isinf(values).any()
-    ]
+    endless = []
+    for name, values in columns.items():
+        rows = np.flatnonzero(np.abs(values) > BEYOND)
+        if rows.size:
+            told = "infinity" if np.isinf(values[rows[0]]) else f"{values[rows[0]]:g}"
+            endless.append(f"line {first + 1 + int(rows[0])}, column '{name}': {told} is no measurement")
     if endless:
         raise DataError(endless, where=path)
     return columns

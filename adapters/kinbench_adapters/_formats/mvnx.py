@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinbench.errors import DataError, suggest
+from kinbench_adapters._formats.delimited import BEYOND
 from kinbench_adapters._formats.quaternions import into_sensor, specific_force
 from kinbench_adapters._formats.vendor import (
     STANDARD_GRAVITY,
@@ -179,7 +180,9 @@ def _numbers(take: _Take) -> tuple[dict[str, FloatArray], list[str]]:
             except ValueError:
                 wrong.append(f"frame {take.index[row]}, {name}: expected numbers, found '{text.strip()[:40]}'")
                 continue
-            if len(numbers) != width:
+            if any(abs(value) > BEYOND for value in numbers):
+                wrong.append(f"frame {take.index[row]}, {name}: holds a number that is no measurement")
+            elif len(numbers) != width:
                 wrong.append(f"frame {take.index[row]}, {name}: expected {width} numbers, found {len(numbers)}")
             else:
                 rows[row] = numbers
