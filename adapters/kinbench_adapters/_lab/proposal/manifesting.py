@@ -132,7 +132,7 @@ def _write_imu(text: Text, sensing: Sensing, guesses: dict[str, Guess]) -> None:
     if shared:
         text.field(1, "files", guesses["imu.files"])
         _write_reader(text, 1, "imu.reader", guesses)
-    _write_clock(text, "imu", sensing.main.first.reader["name"], guesses, vendor=sensing.vendor)
+    _write_clock(text, "imu", sensing.main.first.reader["name"], guesses)
     if not sensing.vendor:
         for signal in sensing.families:
             _write_signal(text, signal, sensing, guesses, shared=shared)
@@ -170,14 +170,13 @@ def _write_reader(text: Text, depth: int, field: str, guesses: Mapping[str, Gues
     text.line(depth, f"reader: {plain(guess.value)}")
 
 
-def _write_clock(text: Text, part: str, reader: str, guesses: Mapping[str, Guess], *, vendor: bool) -> None:
+def _write_clock(text: Text, part: str, reader: str, guesses: Mapping[str, Guess]) -> None:
     time, rate = guesses.get(f"{part}.time"), guesses[f"{part}.rate_hz"]
     if time is not None:
         text.field(1, "time", time)
         return
-    if reader in SELF_CLOCKED or (vendor and rate.value is not None):
-        return
-    text.field(1, "rate_hz", rate)
+    if reader not in SELF_CLOCKED or rate.value is None:
+        text.field(1, "rate_hz", rate)
 
 
 def _write_signal(text: Text, signal: str, sensing: Sensing, guesses: Mapping[str, Guess], *, shared: bool) -> None:
@@ -210,7 +209,7 @@ def _write_reference(text: Text, truth: Truth, guesses: dict[str, Guess]) -> Non
     if truth.family is not None:
         text.field(1, "files", guesses["reference.files"])
         _write_reader(text, 1, "reference.reader", guesses)
-        _write_clock(text, "reference", truth.look.reader["name"], guesses, vendor=False)
+        _write_clock(text, "reference", truth.look.reader["name"], guesses)
         text.line(1, "optional: true")
     for key in ("tier", "convention", "unit"):
         text.field(1, key, guesses[f"reference.{key}"])

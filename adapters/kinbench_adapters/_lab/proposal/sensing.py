@@ -75,14 +75,15 @@ def look_at_sensors(raw: Path, families: Sequence[Family]) -> Sensing | None:
     found = {signal: _of_signal(family, signal) for signal, family in chosen.items()}
     everywhere = [dict.fromkeys(s for sensors in held.values() for s in sensors) for held in found.values()]
     shared = [sensor for sensor in everywhere[0] if all(sensor in others for others in everywhere)]
-    renamed = _short(shared)
+    main = next(iter(chosen.values()))
+    named = main.first.vendor is not None or "{sensor}" in main.naming.pattern
+    renamed = dict(zip(shared, shared, strict=True)) if named else _short(shared)
     samples: dict[Identity, dict[str, dict[str, FloatArray]]] = {}
     for signal, held in found.items():
         for key, sensors in held.items():
             for sensor, what in sensors.items():
                 if sensor in renamed:
                     samples.setdefault(key, {}).setdefault(renamed[sensor], {})[signal] = what.values
-    main = next(iter(chosen.values()))
     guesses: dict[str, Guess] = {}
     rows = {key: max(look.rows for look in looks.values()) for key, looks in main.by_recording().items()}
     sensing = Sensing(
