@@ -449,6 +449,12 @@ def test_plates_alone_are_a_reference_on_their_own_clock(with_angles):
         ("cutoff_hz: 20", "cutof_hz: 20", "virtual.cutof_hz: unknown key. Did you mean 'cutoff_hz'?"),
         ("  tier: optical_6dof\n", "", "'tier' is missing (how it was measured: "),
         ("virtual:", "sync: {method: same_clock}\nvirtual:", "'sync' needs an imu"),
+        ("  tier:", "  convention: visual3d\n  tier:", "by convention isb_zxy or calgary_clinic, not 'visual3d'"),
+        (
+            "  tier:",
+            "  masks: [{span_s: [0, 1], reason: x, dofs: [knee_flexion_r]}]\n  tier:",
+            "reference: a mask of segments holds for all of them; leave out 'dofs'",
+        ),
     ],
 )
 def test_a_mistake_about_markers_is_told_with_its_line(lab, old, new, told):

@@ -153,6 +153,13 @@ def test_a_mistake_in_the_newer_keys_is_told_with_its_line_too(tmp_path, old, ne
     assert all(re.match(r"kinbench\.yaml:\d+: ", line) for line in lines), lines
 
 
+def test_a_manifest_without_sensors_and_truth_is_told_so(tmp_path):
+    head = SHORTEST[: SHORTEST.index("imu:")]
+    assert "'imu' is missing (the sensors), or a 'reference'" in refusal(tmp_path, head)[0]
+    beside = head + "reference: {tier: encoder, convention: encoder_pin, unit: deg, angles: {knee_flexion_r: k}}\n"
+    assert "there is no imu in whose files it could stand" in refusal(tmp_path, beside)[0]
+
+
 def test_auto_and_by_are_read(tmp_path):
     text = SHORTEST.replace("axes: {x: proximal, z: right}", "calibrate: auto", 1)
     manifest = read(tmp_path, text.replace("method: estimated", "method: estimated, by: hops"))

@@ -149,10 +149,13 @@ def _override_problems(manifest: Manifest) -> Iterator[str]:
 def _mask_problems(manifest: Manifest) -> Iterator[str]:
     """A mask for a DoF that the reference does not give would hide nothing."""
     reference = manifest.reference
-    if reference is None or not reference.angles:
+    if reference is None:
         return
     masks = {"reference": reference.masks} | {f"recordings '{p}'": o.masks for p, o in manifest.recordings.items()}
     for place, spans in masks.items():
+        if (reference.segments or reference.markers) and any(mask.dofs for mask in spans):
+            yield f"{place}: a mask of segments holds for all of them; leave out 'dofs'"
+            continue
         for name in sorted({dof for mask in spans for dof in mask.dofs} - set(reference.angles)):
             yield f"{place}: a mask names '{name}', which the reference does not give"
 

@@ -163,7 +163,7 @@ def _declared_reference(plan: Plan, stream: Stream) -> dict[str, Any]:
         "masks": tuple(
             Mask(*mask.span_s, mask.reason, mask.dofs)
             for mask in (*reference.masks, *plan.override.masks)
-            if angles or not mask.dofs
+            if angles or not mask.dofs  # what names DoFs says nothing of a recording without angles
         ),
     }
     if reference.directions is not None:

@@ -146,6 +146,10 @@ class Reference(Files):
         return self
 
 
+_TAKEN_APART = ("isb_zxy", "calgary_clinic")
+"""Conventions in which the engine takes joint angles from segments."""
+
+
 def _content_problems(reference: Reference) -> Iterator[str]:
     kinematic = bool(reference.angles or reference.segments or reference.markers)
     if not kinematic and reference.grf is None:
@@ -158,6 +162,9 @@ def _content_problems(reference: Reference) -> Iterator[str]:
         yield f"'tier' is missing (how it was measured: {', '.join(schema.TIERS)})"
     if reference.angles and (reference.convention is None or reference.unit is None):
         yield f"'angles' need 'unit' (deg or rad) and 'convention' ({', '.join(schema.CONVENTIONS)})"
+    if not reference.angles and reference.convention not in (None, *_TAKEN_APART):
+        known = " or ".join(_TAKEN_APART)
+        yield f"joint angles are taken from segments by convention {known}, not '{reference.convention}'"
     if reference.segments and reference.quat is None:
         yield "'segments' need 'quat' (order, maps, up and, if known, forward)"
 
