@@ -153,6 +153,13 @@ def test_a_mistake_in_the_newer_keys_is_told_with_its_line_too(tmp_path, old, ne
     assert all(re.match(r"kinbench\.yaml:\d+: ", line) for line in lines), lines
 
 
+@pytest.mark.parametrize(("calibrate", "count"), [("{stil_s: [0, 1], axis: x, toward: right}", 1), ("[1]", 1)])
+def test_what_is_meant_for_spans_is_not_told_to_be_auto(tmp_path, calibrate, count):
+    lines = refusal(tmp_path, SHORTEST.replace("axes: {x: proximal, z: right}", f"calibrate: {calibrate}", 1))
+    assert len(lines) == count
+    assert "'auto'" not in lines[0]
+
+
 def test_a_manifest_without_sensors_and_truth_is_told_so(tmp_path):
     head = SHORTEST[: SHORTEST.index("imu:")]
     assert "'imu' is missing (the sensors), or a 'reference'" in refusal(tmp_path, head)[0]

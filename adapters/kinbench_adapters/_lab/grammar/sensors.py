@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, FiniteFloat, field_validator, model_validator
+from pydantic import BeforeValidator, Discriminator, FiniteFloat, Tag, field_validator, model_validator
 
 from kinbench import schema
 from kinbench.errors import suggest
@@ -41,12 +41,19 @@ def _auto_or_spans(value: object) -> object:
     return value
 
 
+AutoOrSpans = Annotated[
+    Annotated[Literal["auto"], Tag("auto")] | Annotated[Calibrate, Tag("spans")],
+    Discriminator(lambda value: "auto" if isinstance(value, str) else "spans"),
+    BeforeValidator(_auto_or_spans),
+]
+
+
 class Rotation(Facts):
     """How a sensor is turned: at most one of ``axes``, ``matrix``, ``calibrate``; none is 'unknown'."""
 
     axes: Axes | None = None
     matrix: tuple[tuple[FiniteFloat, ...], ...] | None = None
-    calibrate: Annotated[Literal["auto"] | Calibrate | None, BeforeValidator(_auto_or_spans)] = None
+    calibrate: AutoOrSpans | None = None
     rotation_origin: Annotated[str, one_of(schema.ROTATION_ORIGINS)] | None = None
 
     @field_validator("matrix")
