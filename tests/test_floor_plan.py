@@ -39,6 +39,8 @@ HOMES = {
     "typer": ("kinbench/cli",),
     "rich": ("kinbench/cli",),
     "pooch": ("kinbench/downloads",),
+    "jinja2": ("kinbench/pages",),
+    "matplotlib": ("kinbench/pages",),
     "yaml": ("adapters/kinbench_adapters/_lab",),
 }
 
