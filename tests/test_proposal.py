@@ -137,6 +137,18 @@ def test_the_reference_gets_its_joint_sign_unit_rate_and_lag(tmp_path, walk):
     assert found["sync.method"].value == "estimated"
 
 
+def test_a_wrapped_stretch_of_the_reference_is_proposed_for_a_mask(tmp_path, walk):
+    folder = write_csv(tmp_path / "raw", walk)
+    knee = walk["knee"][:1490].copy()
+    knee[600:720] = -170 + np.arange(120) % 2 * 340
+    np.save(folder / "mocap_right_knee.npy", knee)
+    (mask,) = guesses_of(folder)["reference.masks"].value
+    assert mask["dofs"] == ["knee_flexion_r"]
+    assert mask["span_s"] == pytest.approx([600 / 60 - 0.5, 720 / 60 + 0.5], abs=0.25)
+    np.save(folder / "mocap_right_knee.npy", walk["knee"][:1490])
+    assert "reference.masks" not in guesses_of(folder)
+
+
 def test_an_estimate_from_the_sensors_is_not_taken_for_truth(tmp_path, walk):
     folder = write_csv(tmp_path / "raw", walk)
     np.save(folder / "madgwick_right_knee.npy", walk["knee"][:1500])

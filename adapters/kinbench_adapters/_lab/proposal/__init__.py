@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kinbench.contracts import Guess, Proposal
 from kinbench.errors import DataError, UsageError
-from kinbench_adapters._lab.proposal.clocks import guess_segments, guess_sync, known_segments, measure
+from kinbench_adapters._lab.proposal.clocks import guess_masks, guess_segments, guess_sync, known_segments, measure
 from kinbench_adapters._lab.proposal.drafting import draft
 from kinbench_adapters._lab.proposal.folder import look_around
 from kinbench_adapters._lab.proposal.manifesting import compose
@@ -42,11 +42,14 @@ def propose(raw: Path) -> Proposal:
     guesses: dict[str, Guess] = {}
     composed = compose(raw, families, sensing, truth, markers, guesses)
     drafts = draft(raw, composed, guesses)
+    if truth is not None and len(drafts) == 1:
+        guess_masks(drafts[0], guesses)
     if truth is not None and sensing is not None:
         segments = known_segments(guesses)
         measured = [pair for recording in drafts[:1] for pair in measure(recording, segments)]
         guess_segments(measured, guesses)
         if truth.family is not None:
             guess_sync(measured, guesses)
+    if truth is not None:
         composed = compose(raw, families, sensing, truth, markers, guesses)
     return Proposal(composed, tuple(guesses.values()), tuple(drafts))

@@ -6,7 +6,7 @@ one lag, and no other two do as well.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -29,6 +29,8 @@ SEARCHES_S = (2.0, 10.0, 30.0)
 MOST_PAIRS = 60
 LEAST_R = 0.9
 JUMP_DEG = 25.0
+APART_S = 5.0
+MOST_MASKS, MOST_MASKED = 12, 0.4
 BESIDE_S = 0.5
 
 
@@ -112,19 +114,42 @@ def _two(imu: xr.Dataset, pair: Sequence[str], dof: schema.Dof) -> xr.Dataset:
     return imu.sel(sensor=list(pair)).assign_coords(segment=("sensor", [dof.proximal, dof.distal]))
 
 
-def _believable(reference: xr.Dataset) -> xr.Dataset:
-    """Return the reference without what no joint does: angles beyond its limits, jumps, and half a second beside."""
+def _believable(reference: xr.Dataset, unsigned: Collection[str] = ()) -> xr.Dataset:
+    """Return the reference without what no joint does: angles beyond its limits, jumps, and half a second beside.
+
+    An angle of unknown sign has no limits.
+    """
     angles = np.array(reference["angle"].values)
     time = reference["time"].values
     reach = max(1, round(BESIDE_S / float(np.median(np.diff(time)))))
     for column, name in enumerate(str(dof) for dof in reference["dof"].values):
-        low, high = schema.DOFS[name].limits_deg
+        low, high = (-np.inf, np.inf) if name in unsigned else schema.DOFS[name].limits_deg
         values = angles[:, column]
         wrong = (values < low) | (values > high)
         wrong[1:] |= np.abs(np.diff(values)) > JUMP_DEG
         spread = np.convolve(wrong, np.ones(2 * reach + 1), mode="same") > 0
         values[spread] = np.nan
     return reference.assign(angle=reference["angle"].copy(data=angles))
+
+
+def impossible_spans(reference: xr.Dataset, unsigned: Collection[str]) -> dict[str, list[tuple[float, float]]]:
+    """Return per DoF the spans, in seconds on the reference's own clock, in which its angle is none that a joint takes.
+
+    Spans less than five seconds apart are one: between two wraps nothing is to be believed either.
+    """
+    believable, time = _believable(reference, unsigned), reference["time"].values
+    found: dict[str, list[tuple[float, float]]] = {}
+    for column, name in enumerate(str(dof) for dof in reference["dof"].values):
+        before, after = reference["angle"].values[:, column], believable["angle"].values[:, column]
+        spans: list[tuple[float, float]] = []
+        for at in time[np.isfinite(before) & ~np.isfinite(after)]:
+            if spans and at - spans[-1][1] < APART_S:
+                spans[-1] = (spans[-1][0], float(at))
+            else:
+                spans.append((float(at), float(at)))
+        if spans:
+            found[name] = spans
+    return found
 
 
 # --- what follows ----------------------------------------------------------------------------------------------------
@@ -178,6 +203,30 @@ def guess_segments(measured: Sequence[JointPair], guesses: dict[str, Guess]) -> 
         else:
             evidence = f"{guesses[field].evidence}; it moves on one side of {figures}"
             guesses[field] = replace(guesses[field], evidence=evidence)
+
+
+def guess_masks(recording: Recording, guesses: dict[str, Guess]) -> None:
+    """Propose to mask what no joint does, where that is a part of the recording and not the rule."""
+    if recording.reference is None or "angle" not in recording.reference:
+        return
+    time = recording.reference["time"].values
+    unsigned = [str(dof) for dof in recording.reference["dof"].values if _asked(guesses, str(dof))]
+    spans = impossible_spans(recording.reference, unsigned)
+    masks = [
+        {"span_s": [np.floor(start * 10) / 10, np.ceil(stop * 10) / 10 + 0.1], "dofs": [dof],
+         "reason": "angles that no joint takes"}
+        for dof, every in spans.items()
+        for start, stop in every
+    ]  # fmt: skip
+    worst = max((sum(stop - start for start, stop in every) for every in spans.values()), default=0.0)
+    if 0 < len(masks) <= MOST_MASKS and worst < MOST_MASKED * (time[-1] - time[0]):
+        told = f"beyond a joint's limits, or {JUMP_DEG:g} degrees and more from one sample to the next"
+        guesses["reference.masks"] = Guess("reference.masks", masks, "guessed", 0.8, told)
+
+
+def _asked(guesses: Mapping[str, Guess], dof: str) -> bool:
+    guess = guesses.get(f"reference.angles.{dof}")
+    return guess is None or guess.verdict == "open"
 
 
 def known_segments(guesses: Mapping[str, Guess]) -> dict[str, Any]:

@@ -219,6 +219,12 @@ def _write_reference(text: Text, truth: Truth, guesses: dict[str, Guess]) -> Non
         text.doubt(2, guess)
         asked: Any = guess.value if guess.value is not None else column.name
         text.line(2, f"{dof}: {plain(asked)}")
+    masks = guesses.get("reference.masks")
+    if masks is not None:
+        text.doubt(1, masks)
+        text.line(1, "masks:")
+        for mask in masks.value:
+            text.line(2, f"- {plain(mask)}")
 
 
 def _write_sync(text: Text, guesses: Mapping[str, Guess]) -> None:
