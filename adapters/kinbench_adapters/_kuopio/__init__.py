@@ -1,0 +1,1 @@
+"""How the Kuopio gait dataset is read: the adapter is ``kinbench_adapters.kuopio``."""
