@@ -10,7 +10,7 @@ import pytest
 from kinbench_adapters.lab import LabAdapter
 from kinbench_benchmarks.models.mean_pose import MeanPose
 from kinbench_benchmarks.protocols import UA, UG, UI
-from raw_folders import amass, calgary, movi, opensense
+from raw_folders import amass, calgary, camargo, kuopio, movi, opensense
 
 from kinbench import plugins, testing
 from kinbench.errors import DataError, KinbenchError, NotApplicable
@@ -45,7 +45,9 @@ def test_our_adapters_keep_the_contract_on_the_demo(demo, part):
     testing.check_adapter(plugins.create("adapters", demo[part].adapter), demo[part].raw)
 
 
-FAKES = {"amass": amass, "calgary": calgary, "movi": movi, "opensense": opensense}
+FAKES = {
+    "amass": amass, "calgary": calgary, "camargo": camargo, "kuopio": kuopio, "movi": movi, "opensense": opensense,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", FAKES)
