@@ -77,9 +77,11 @@ def check(recording: Recording) -> list[Finding]:
             findings += check_axes(sensor, recording.reference)
             findings += check_up(sensor)
             findings += check_values(sensor)
-        findings += check_carried(sensors)
+        carried = list(check_carried(sensors))
+        forward = any(found.check == "time direction" and found.verdict == "PASS" for found in carried)
+        findings += carried
         findings += check_packets(sensors)
-        findings += check_joint_axes(recording.imu, recording.reference, sensors, recording.attrs)
+        findings += check_joint_axes(recording.imu, recording.reference, sensors, recording.attrs, forward=forward)
     if recording.reference is not None:
         findings += check_clock("reference", recording.reference, rates.get("reference") or {})
         findings += check_angles(recording.reference, moving=any(map(moves, sensors)))

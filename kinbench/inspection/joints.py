@@ -137,10 +137,17 @@ class JointRates:
             found[joint.dof.name] = float(weights @ joint.shared) / power if power > 0 else 0.0
         return found
 
-    def explain(self) -> Explanation | None:
-        """Return the single mistake that best explains the joints which the declared sensors do not, if one does."""
+    def explain(self, *, forward: bool = False) -> Explanation | None:
+        """Return the single mistake that best explains the joints which the declared sensors do not, if one does.
+
+        ``forward``: it is known that time runs forwards. Else every joint turned round speaks for time running
+        backwards, as it does for the two sensors of a single joint exchanged.
+        """
         asis = self.r()
-        found = [other for other in self._mistakes(asis) if _mends(asis, other.r)]
+        found = [
+            other for other in self._mistakes(asis)
+            if _mends(asis, other.r) and not (forward and other.cause == "reversal")
+        ]  # fmt: skip
         return max(found, key=lambda other: other.score) if found else None
 
     def _mistakes(self, asis: Mapping[str, float]) -> Iterator[Explanation]:

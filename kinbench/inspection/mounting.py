@@ -42,7 +42,12 @@ STEADY = 0.5
 
 
 def check_joint_axes(
-    imu: xr.Dataset, reference: xr.Dataset | None, sensors: Sequence[Sensor], attrs: Mapping[str, Any]
+    imu: xr.Dataset,
+    reference: xr.Dataset | None,
+    sensors: Sequence[Sensor],
+    attrs: Mapping[str, Any],
+    *,
+    forward: bool = False,
 ) -> Iterator[Finding]:
     """Compare each flexion's rate with the Z rates of the two adjacent sensors, turned by their declared rotations.
 
@@ -56,7 +61,7 @@ def check_joint_axes(
         if sensor.gyr is not None:
             first.setdefault(sensor.segment, sensor)
     rates = JointRates(sensors, reference)
-    told = _Told(imu, reference, attrs.get("sync") or {}, rates, rates.explain())
+    told = _Told(imu, reference, attrs.get("sync") or {}, rates, rates.explain(forward=forward))
     for name in (str(name) for name in reference["dof"].values):
         dof = DOFS.get(name)
         if dof is None or dof.component or dof.proximal not in first or dof.distal not in first:

@@ -27,7 +27,8 @@ LEAST_DOUBLED = 3
 DOUBLED_SHARE = 1e-4
 LEAST_SAMPLES = 50
 ZERO_ROWS = 3
-ZERO_STEP = 0.2
+ZERO_STEP = 0.05
+"""Of the signal's root mean square: zeros that a sensor at rest reads are entered by less."""
 ZERO_ANGLE_DEG = 4.0
 
 

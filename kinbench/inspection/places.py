@@ -33,6 +33,8 @@ UNEXPLAINED = 2.0
 BELIEVED_R = 0.75
 TOGETHER = 0.15
 """Two neighbours' correlations (summed over both legs) by which one side must beat the other."""
+RUNNING_RAD_S = 4.0
+"""Root mean square of a shank's rate above which it runs: 1.6 to 2.6 in walking, 5 to 6 in running."""
 FASTER = 1.2
 """In gait a shank's rate is 1.5 to 2.4 times its thigh's (root mean square), a foot's 1.04 to 1.4 times its shank's."""
 SWING_SKEW = 0.35
@@ -171,24 +173,34 @@ def _neighbours(legs: Mapping[str, Sensor], moving: Mapping[str, FloatArray], *,
 def _together(
     segment: str, other: str, legs: Mapping[str, Sensor], moving: Mapping[str, FloatArray], where: str, *, gait: bool
 ) -> Finding:
+    """Compare what neighbours share on one side and across, whichever way round their sensors are mounted.
+
+    Free axes do for a foot and its shank, and for a thigh and its foot in walking. In running a thigh moves with the
+    other leg, in antiphase: there it is told by that, about Z. The sign does not count, for a sensor of the other leg
+    may be mounted as its mirror image.
+    """
     check = "sides between segments"
-    declared = all(np.isfinite(legs[f"{name}_{side}"].rotation).all() for name in (segment, other) for side in "rl")
-    if not declared and segment == "thigh" and not gait:
-        return Finding(check, "NOT ASSESSED", where, "without known axes a thigh is told by its gait only")
-    if not declared and segment == "thigh" and "foot_r" in moving and "foot_l" in moving:
+    running = max(_speed(moving[f"{other}_{side}"]) for side in "rl") > RUNNING_RAD_S
+    if segment == "thigh" and not gait:
+        return Finding(check, "NOT ASSESSED", where, "a thigh is told by its gait only")
+    antiphase = segment == "thigh" and running
+    turned = [legs[f"{name}_{side}"].rotation for name in (segment, other) for side in "rl"]
+    if antiphase and not np.isfinite(turned).all():
+        return Finding(check, "NOT ASSESSED", where, "without known axes a thigh is not told in running")
+    if segment == "thigh" and not running and "foot_r" in moving and "foot_l" in moving:
         other = "foot"  # on free axes a thigh shares more with its foot than with its shank
 
     def shared(one: str, two: str) -> float:
         first, second = f"{segment}_{one}", f"{other}_{two}"
-        if declared:
+        if antiphase:
             z = [moving[name] @ legs[name].rotation[2] for name in (first, second)]
             both = np.isfinite(z[0]) & np.isfinite(z[1])
-            return float(np.corrcoef(z[0][both], z[1][both])[0, 1]) if both.sum() > 50 else 0.0
+            return -abs(float(np.corrcoef(z[0][both], z[1][both])[0, 1])) if both.sum() > 50 else 0.0
         return (_explained(moving[first], moving[second]) + _explained(moving[second], moving[first])) / 2
 
     same = shared("r", "r") + shared("l", "l")
     crossed = shared("r", "l") + shared("l", "r")
-    told = f"{segment}s move with the {other}s of their side by {same:.2f}, of the other side by {crossed:.2f}"
+    told = f"{segment} and {other} share {abs(same):.2f} of their motion on one side, {abs(crossed):.2f} across"
     lead = same - crossed
     evidence = {"": max(0.0, lead), f"side:{segment}": max(0.0, -lead), "of": abs(lead)}
     if lead < -TOGETHER:

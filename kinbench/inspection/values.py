@@ -25,6 +25,8 @@ SPIKE_QUIET = 0.15
 SPIKE_REACH = 12
 STUCK_S = 0.5
 CLIP_SAMPLES = 4
+CLIP_HITS = 6
+"""Samples of one and the same extreme value: peaks do not agree to the last digit so often."""
 TURNS_DEG = 500.0
 """No joint turns so far; degrees taken for radians are 57 times too many, even of a stiff ankle."""
 _LEAST_SAMPLES = 50
@@ -213,7 +215,19 @@ def clipped(values: FloatArray) -> tuple[int, float]:
             entered = min(abs(values[start] - values[start - 1]), abs(values[stop - 1] - values[stop]))
             if entered > 0.02 * span and entered > 10 * flat:
                 total, at = total + 1, level
+        if not total and (runs := _hits(values, level, span)):
+            total, at = runs, level
     return total, at
+
+
+def _hits(values: FloatArray, level: float, span: float) -> int:
+    """Return how many short runs end at the very same extreme, entered by a jump; 0 where they may be chance."""
+    runs = [
+        (start, stop) for start, stop in _runs(values == level)
+        if start and stop < values.size
+        and min(abs(level - values[start - 1]), abs(level - values[stop])) > 0.02 * span
+    ]  # fmt: skip
+    return len(runs) if sum(stop - start for start, stop in runs) >= CLIP_HITS else 0
 
 
 def _stuck(where: str, values: FloatArray, rate_hz: float) -> Finding:
