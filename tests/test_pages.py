@@ -259,7 +259,7 @@ def proposed(**changes):
         Guess("imu.acc.unit", "m s-2", "known", 1.0, "9.81 at rest"),
         Guess("sensors.T.segment", None, "open", 0.0, f"is {FORMULA} the right or the left thigh?"),
     )
-    return replace(Proposal(f"dataset: {EVIL}\n", guesses, (walk(length_s=9.0),)), **changes)
+    return replace(Proposal(f"dataset: {EVIL}\n", guesses, (walk(length_s=9.0, segments=("thigh_r", "shank_r")),)), **changes)
 
 
 def test_a_proposal_asks_first_and_shows_all():
@@ -270,7 +270,6 @@ def test_a_proposal_asks_first_and_shows_all():
     assert page.text.index("is =cmd") < page.text.index("9.81 at rest")
     assert "1 field known, 1 guessed, 1 open" in page.text
     assert {"Questions", "Fields", "Manifest", "Spectra"} <= {title for _, title in page.headings}
-    assert pages.proposal(proposed(), raw=f"raw {EVIL}") == html
 
 
 def test_a_proposal_without_questions_or_drafts_is_a_page_too():

@@ -174,10 +174,14 @@ def _plotted(store: Store, listed: Sequence[_Folded]) -> dict[str, list[Picture]
 
 
 def _listed(every: int, listed: int, plotted: int) -> str:
+    if every <= 1:
+        return "There is one." if every else "There is none that could be read."
     told = f"Findings of {listed} of {every} recordings are listed" if listed < every else f"All {every} are listed"
-    most = f"; the plots are those of {plotted} of them" if plotted < every else ", each with its plots"
-    why = ", those with most failures first, then one of each person." if plotted < every else "."
-    return told + (most + why if plotted else ".")
+    if plotted == every:
+        return f"{told}, each with its plots."
+    if not plotted:
+        return f"{told}."
+    return f"{told}; the plots are those of {plotted} of them, those with most failures first, then one of each person."
 
 
 # --- against another -------------------------------------------------------------------------------------------------
