@@ -259,7 +259,8 @@ def proposed(**changes):
         Guess("imu.acc.unit", "m s-2", "known", 1.0, "9.81 at rest"),
         Guess("sensors.T.segment", None, "open", 0.0, f"is {FORMULA} the right or the left thigh?"),
     )
-    return replace(Proposal(f"dataset: {EVIL}\n", guesses, (walk(length_s=9.0, segments=("thigh_r", "shank_r")),)), **changes)
+    draft = walk(length_s=9.0, segments=("thigh_r", "shank_r"))
+    return replace(Proposal(f"dataset: {EVIL}\n", guesses, (draft,)), **changes)
 
 
 def test_a_proposal_asks_first_and_shows_all():
