@@ -22,6 +22,8 @@ REST_TOLERANCE = 0.15
 """Accelerometers read 9.2 to 10.4 m/s2 at rest, bad ones (a torso of 11) more: units are a factor of ten apart."""
 STEADY = 0.05
 """Gravity at rest is one figure in all still windows; what is left where it was removed is not."""
+USUAL_RAD_S = 20.0
+"""No segment turns faster for 1 % of the time in gait and running; slow movement in deg/s may show such figures."""
 FASTEST_DEG_S = 3500.0
 """A gyro's full range of 2000 deg/s on all three axes: more are counts of a converter, or thousandths."""
 COUNTS_PER_G = 1024
@@ -108,7 +110,7 @@ def _free_of_gravity(told: str, largest: float) -> tuple[Estimate, Estimate]:
 def _acceleration_in_motion(rest: str, median: float, largest: float) -> tuple[Estimate, Estimate]:
     told = f"|acc| is {rest}; over all its median is {median:.4g}, p99 {largest:.4g}"
     for unit, gravity in (("m/s2", GRAVITY), ("g", 1.0), ("mg", 1000.0)):
-        if 0.8 < median / gravity < 1.4 and largest > 1.1 * gravity:
+        if 0.8 < median / gravity < 1.4 and 1.1 < largest / gravity < 20.0:
             kind = Estimate("specific_force", "guessed", 0.8, f"{told}: gravity is in it")
             return Estimate(unit, "guessed", 0.8, f"{told}: about gravity in {unit}"), kind
     return undecided(told), undecided(told)
@@ -190,9 +192,9 @@ def _unit_by_size(gyr: Sequence[FloatArray]) -> Estimate:
         return undecided(f"{told}: no gyro measures so much in deg/s; are these counts of the converter?")
     if fastest > FAST_RAD_S:
         return Estimate("deg/s", "known", 0.97, f"{told}: no body turns so in rad/s")
-    if fastest > 1.0:
+    if 1.0 < fastest < USUAL_RAD_S:
         return Estimate("rad/s", "guessed", 0.6, f"{told}, as moving limbs have it in rad/s, resting ones in deg/s")
-    return undecided(f"{told}: too still to tell")
+    return undecided(f"{told}: too still in rad/s, or slow in deg/s")
 
 
 def estimate_rate(gyr_rad_s: Sequence[FloatArray], quat: Sequence[FloatArray | None]) -> Estimate:
