@@ -253,7 +253,8 @@ def test_sensors_without_columns_or_samples_are_named(body, header):
 
 
 def trial_of(empty, name):
-    return find_trials(empty(f"AB06/10_09_18/{name.partition('_')[0]}/ik/{name}.mat"), "camargo", "ik")[0]
+    found = find_trials(empty(f"AB06/10_09_18/{name.partition('_')[0]}/ik/{name}.mat"), "camargo", "ik")
+    return next(trial for trial in found if trial.key.trial == name)
 
 
 @pytest.mark.parametrize(
@@ -264,6 +265,8 @@ def test_stairs_are_in_inches_and_held_against_the_paper(empty, inches, flags):
     trial = trial_of(empty, "stair_3_r_02_01")
     told = MatFile("x", {}, {} if inches is None else {"stairHeight": inches})
     assert terrain(trial, told) == ({"stair_height_m": 0.1524}, flags)
+    unnumbered = trial_of(empty, "stair_l_02_01")
+    assert terrain(unnumbered, MatFile("x", {}, {"stairHeight": 5.0})) == ({"stair_height_m": 0.127}, [])
     np.testing.assert_allclose(list(STAIRS_M.values()), np.arange(4, 8) * 0.0254)
 
 

@@ -5,9 +5,9 @@ reads. Four sensors were worn, on the trunk and the right leg. The reference is 
 markers, on the sensors' clock.
 
 UNTESTED ON THE REAL DOWNLOAD (22 GB): built from the dataset's paper and from what its users wrote of the files, and
-tested on folders fabricated in their layout, whose tables mat-io itself wrote (MATLAB did not). What those sources
-leave open or disagree on is measured on every recording (the unit and the axis of gravity, the knee's sign), and
-refused or flagged where it does not fit.
+tested on folders fabricated in their layout, whose tables mat-io itself wrote; of tables that MATLAB wrote, only those
+of mat-io's own tests were read. What those sources leave open or disagree on is measured on every recording (the unit
+and the axis of gravity, the knee's sign), and refused or flagged where it does not fit.
 """
 
 from __future__ import annotations

@@ -116,7 +116,10 @@ def markers(body, to_lab=TO_LAB, random=None, noise_mm=0.3, without_condyles=Fal
         for stem, length in (("thigh", size.thigh_m), ("shank", size.shank_m)):
             offsets = list(CLUSTERS[stem])
             if not without_condyles:
-                offsets += [(0.0, -length, -0.05), (0.0, -length, 0.05)]
+                offsets += [
+                    (0.0, -length - 0.008, -0.05),
+                    (0.0, -length + 0.008, 0.05),
+                ]  # no line of a person's is level
             for number, offset in enumerate(offsets, start=1):
                 found[f"{side}{STEMS[stem]}{number}"] = body.point(f"{stem}_{letter}", np.array(offset) * mirror)
         for number, offset in enumerate(_foot(size), start=1):
