@@ -13,7 +13,8 @@ import kinbench
 from kinbench import store
 from kinbench.cli import main
 
-COMMANDS = ("demo", "data", "convert", "inspect", "validate", "run", "leaderboard", "list", "info")
+COMMANDS = ("demo", "data", "convert", "inspect", "validate", "run", "leaderboard", "list", "info", "export",
+            "train", "predict")  # fmt: skip
 HEAVY = ("torch", "zarr", "xarray", "pandas", "numpy", "scipy", "pooch", "requests", "matplotlib", "jinja2")
 
 

@@ -117,8 +117,8 @@ def test_the_demo_again_computes_nothing_again(demo, stranger):
 
 
 def readme_commands():
-    block = re.search(r"```sh kinbench\n(.*?)```", README, re.DOTALL)
-    return [line for line in block[1].splitlines() if line.strip()]
+    blocks = re.findall(r"```sh kinbench\n(.*?)```", README, re.DOTALL)
+    return [line for block in blocks for line in block.splitlines() if line.strip()]
 
 
 @pytest.mark.parametrize("line", readme_commands())
