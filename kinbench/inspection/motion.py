@@ -327,14 +327,13 @@ def check_axes(sensor: Sensor, reference: xr.Dataset | None) -> Iterator[Finding
     if rates is None:
         return
     found = _axes(where, "segment axes", rates, f"the reference's {sensor.segment}", same_device=False)
-    if found.verdict == "PASS" or found.cause:
-        yield found
-        return
-    yield _read_otherwise(sensor, reference, found)
+    yield found if found.verdict == "PASS" else _read_otherwise(sensor, reference, found)
 
 
 def _read_otherwise(sensor: Sensor, reference: xr.Dataset | None, found: Finding) -> Finding:
     """Return the finding, or that the reference's orientations fit when their numbers are read in another way."""
+    full = found.evidence.get("of", 0.0)
+    by_axes = max((v for k, v in found.evidence.items() if k != "of"), default=0.0) / full if full else 0.0
     for cause, order, sign in (("quaternion:direction", (0, 1, 2, 3), -1), ("quaternion:order", (3, 0, 1, 2), 1),
                                ("quaternion:order+direction", (3, 0, 1, 2), -1)):  # fmt: skip
         rates = segment_rates_of(sensor, reference, order=order, sign=sign)
@@ -342,7 +341,7 @@ def _read_otherwise(sensor: Sensor, reference: xr.Dataset | None, found: Finding
             continue
         scale = np.sqrt((rates.gyr**2).sum() * (rates.by_orientation**2).sum())
         cosine = float((rates.gyr * rates.by_orientation).sum() / max(scale, 1e-12))
-        if cosine > 0.85 and cosine > (found.value or 0.0) + 0.2:
+        if cosine > max(0.85, (found.value or 0.0) + 0.2, by_axes):
             message = (
                 f"cosine {found.value or 0.0:.2f} with {sensor.segment}; it would be {cosine:.2f} with another "
                 f"{cause.partition(':')[2]} of the reference's orientations"
