@@ -392,6 +392,21 @@ def test_quaternions_read_the_wrong_way_are_named(change, told):
     assert all(told in f.message for f in found)
 
 
+@pytest.mark.parametrize(
+    ("change", "cause"),
+    [
+        (lambda q: q * (1, -1, -1, -1), "quaternion:direction"),
+        (lambda q: q[..., [1, 2, 3, 0]], "quaternion:order"),
+    ],
+)
+def test_the_references_orientations_read_the_wrong_way_are_blamed_and_not_the_sensors(change, cause):
+    original = recording(segments=True, quat=False)
+    reference = original.reference.copy(deep=True)
+    reference["segment_quat"].values = change(reference["segment_quat"].values).astype(np.float32)
+    found = findings(inspection.check(replace(original, reference=reference)), "segment axes")
+    assert {f.cause for f in found} == {cause}
+
+
 def test_another_world_axis_up_is_named():
     to_z_up = Rotation.from_euler("x", 90, degrees=True)
 

@@ -197,8 +197,7 @@ def segment_rates_of(
         return None
     time = np.asarray(reference["time"].values, dtype=np.float64)
     quat = np.asarray(reference["segment_quat"].values[:, names.index(sensor.segment)], dtype=np.float64)
-    turned = body_rate(time, quat)
-    quat = quat[:, order] * (1, sign, sign, sign)
+    turned = body_rate(time, quat[:, order] * (1, sign, sign, sign))
     gyr = sensor.gyr @ sensor.rotation.T
     middle = (time[1:] + time[:-1]) / 2
     resampled = np.stack(
