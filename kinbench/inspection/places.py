@@ -33,6 +33,9 @@ UNEXPLAINED = 2.0
 BELIEVED_R = 0.75
 TOGETHER = 0.15
 """Two neighbours' correlations (summed over both legs) by which one side must beat the other."""
+THIGH_APART = 0.4
+"""The same, before a thigh is called exchanged: on a walk in a circle and on a slow one (sides known to be right) thigh
+and foot share up to 0.27 more across than on their own side."""
 RUNNING_RAD_S = 4.0
 """Root mean square of a shank's rate above which it runs: 1.6 to 2.6 in walking, 5 to 6 in running."""
 FASTER = 1.2
@@ -203,7 +206,7 @@ def _together(
     told = f"{segment} and {other} share {abs(same):.2f} of their motion on one side, {abs(crossed):.2f} across"
     lead = same - crossed
     evidence = {"": max(0.0, lead), f"side:{segment}": max(0.0, -lead), "of": abs(lead)}
-    if lead < -TOGETHER:
+    if lead < -(THIGH_APART if segment == "thigh" else TOGETHER):
         mend = f"exchange the left and the right {segment}'s sensors (or those of the other segments)"
         message = f"{told}; one pair looks exchanged"
         return Finding(check, "FAIL", where, message, lead, f"side:{segment}", mend, evidence)
