@@ -123,10 +123,10 @@ def open(dataset: str | Path, *, data: Folder = None) -> Store:
 
     Raises ``StoreError`` for what is no store, ``UsageError`` for a name that is not there.
     """
-    path = Path(dataset)
-    if path.is_dir():
+    path, known = Path(dataset), _stores(data)
+    # A raw folder is often called as its dataset is: the name means the store then.
+    if path.is_dir() and (str(dataset) not in known or store.is_store(path)):
         return store.open(path)
-    known = _stores(data)
     if str(dataset) not in known:
         raise UsageError(f"There is no dataset '{dataset}' in {data_folder(data)}.{suggest(str(dataset), list(known))}")
     return store.open(known[str(dataset)])

@@ -318,3 +318,11 @@ def test_validate_against_another_store_prints_both_and_a_page(call, tmp_path):
     told = json.loads(call("validate", "ours", "--against", "theirs", "--json")[1])
     assert (told["ok"], told["against"]["other"]["name"]) == (True, "theirs")
     assert "against" not in json.loads(call("validate", "ours", "--json")[1])
+
+
+def test_a_name_is_the_stores_where_the_raw_folder_is_called_the_same(call, tmp_path):
+    (tmp_path / "ours").mkdir()
+    with store.create(tmp_path / "data" / "ours.zarr", dataset="ours", card={"name": "ours"}) as writer:
+        writer.write(walk(dataset="ours", mount=0, length_s=8.0, segments=("shank_r",), reference=False))
+    code, shown, _ = call("validate", "ours", "-q")
+    assert code == 0 and "ours: 1 recordings" in shown

@@ -26,8 +26,8 @@ class Recording:
     datasets, ``dataset/subject`` unless an alias is known, whatever the store is called), ``rates`` ({stream:
     {nominal_hz, measured_hz, regular, lost, ...}}), ``world`` (text), ``sync`` ({method, offset_s, shift_s, confidence,
     ...}), ``source`` (list of {name, sha256}), ``adapter`` ({name, version}), ``history`` (list of {step,
-    ...parameters}), ``simulation`` (bool), ``absent`` ({what: reason}), optional ``compat`` (the published error that it
-    reproduces on request), ``quality`` (list of flags), ``person_table`` (schema.PERSON_FIELDS).
+    ...parameters}), ``simulation`` (bool), ``absent`` ({what: reason}), optional ``compat`` (the published error that
+    it reproduces on request), ``quality`` (list of flags), ``person_table`` (schema.PERSON_FIELDS).
     """
 
     key: Key

@@ -22,7 +22,7 @@ for a task's derived, disposable arrays.
 
 from kinbench.store.digest import content_digest
 from kinbench.store.flat import open_flat, write_flat
-from kinbench.store.reader import Store, open
+from kinbench.store.reader import Store, is_store, open
 from kinbench.store.writer import Writer, create
 
-__all__ = ["Store", "Writer", "content_digest", "create", "open", "open_flat", "write_flat"]
+__all__ = ["Store", "Writer", "content_digest", "create", "is_store", "open", "open_flat", "write_flat"]

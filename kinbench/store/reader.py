@@ -189,6 +189,11 @@ class Store:
                 yield f"{name}: not part of the store; move it elsewhere"
 
 
+def is_store(path: Path) -> bool:
+    """Say whether a folder is a store, whole or damaged, or any other folder."""
+    return (path / layout.ROOT).is_file()
+
+
 def open(path: Path | str) -> Store:
     """Return the store at ``path``. Reads its card only: the time does not grow with the number of recordings.
 

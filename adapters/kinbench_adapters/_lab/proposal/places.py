@@ -75,7 +75,9 @@ def guess_places(
         where = f"imu.sensors.{name}.segment"
         place, words = told.get(name, (read_place(name), f"its name, '{name}'"))
         if place is not None and place.name is not None:
-            guesses[name] = known(where, place.name, 0.97, words)
+            # Whoever names files may exchange them: only a mapping or a table is a statement about the sensor.
+            say = known if name in told else guessed
+            guesses[name] = say(where, place.name, 0.97 if name in told else 0.9, words)
         elif place is not None:
             guesses[name] = asked(
                 where, f"{place.segment} by {words}; right or left ({place.segment}_r, {place.segment}_l)?"

@@ -214,7 +214,7 @@ def _guess_clock(sensing: Sensing, guesses: dict[str, Guess], first: Mapping[Ide
             value["regular"] = False
         guesses["imu.time"] = Guess("imu.time", value, reading.verdict, reading.confidence, reading.evidence)
         told = f"the column '{name}': {reading.evidence}"
-        guesses["imu.rate_hz"] = known("imu.rate_hz", round(reading.value.rate_hz, 4), 0.95, told)
+        guesses["imu.rate_hz"] = guessed("imu.rate_hz", round(reading.value.rate_hz, 4), 0.9, told)
         return
     if look.rate_hz is not None:
         guesses["imu.rate_hz"] = known("imu.rate_hz", look.rate_hz, 0.9, look.rate_told)
