@@ -68,9 +68,10 @@ def align(recording: Recording) -> Recording:
     ``angle_deg``, ``angle_shift_s`` and ``turns``. Hops that both clocks agree on are no gait: under ``by="hops"``
     half a second about each is marked not valid in both streams.
 
-    Last come the sensors of ``declared.automatic``, whose rotations are found with the reference in its place: one that
-    is found with confidence (``CONFIDENT``) is set (``functional``), ``history`` gains the step ``orient`` with all its
-    evidence; otherwise it stays unknown, with the reason and the flag below.
+    Last come the sensors of ``declared.automatic``. Their rotations are found by the sensors alone: models are scored on
+    this reference, and an input that was turned to fit it has seen the answer. One that is found with confidence
+    (``CONFIDENT``) is set (``functional``), ``history`` gains the step ``orient`` with all its evidence; otherwise it
+    stays unknown, with the reason and the flag below.
 
     Time is shifted under ``estimated`` and ``declared`` only: with ``hardware``, ``same_clock`` and ``none`` the
     measurement stands there for people to judge. Under ``declared`` it is what remains after the declared offset; under
@@ -135,7 +136,7 @@ def _oriented(recording: Recording) -> Recording:
         raise UsageError(
             f"{recording.key}: calibrate is both auto and a request for {', '.join(twice)}; leave one of them out"
         )
-    found = find_rotations(imu, recording.reference, declared.automatic)
+    found = find_rotations(imu, None, declared.automatic)
     rotations: dict[str, tuple[FloatArray, str]] = {}
     flags = []
     for sensor, one in found.items():
