@@ -68,8 +68,8 @@ def align(recording: Recording) -> Recording:
     ``angle_deg``, ``angle_shift_s`` and ``turns``. Hops that both clocks agree on are no gait: under ``by="hops"``
     half a second about each is marked not valid in both streams.
 
-    Last come the sensors of ``declared.automatic``. Their rotations are found by the sensors alone: models are scored on
-    this reference, and an input that was turned to fit it has seen the answer. One that is found with confidence
+    Last come the sensors of ``declared.automatic``. Their rotations are found by the sensors alone: models are scored
+    on this reference, and an input that was turned to fit it has seen the answer. One that is found with confidence
     (``CONFIDENT``) is set (``functional``), ``history`` gains the step ``orient`` with all its evidence; otherwise it
     stays unknown, with the reason and the flag below.
 
