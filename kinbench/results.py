@@ -102,6 +102,7 @@ class ProtocolPart(_Part):
     scope: Literal["dataset", "datasets"]
     adapts: bool
     ranks: bool
+    study: bool = False
 
 
 class TaskPart(_Part):
@@ -128,7 +129,11 @@ class ModelPart(_Part):
 
 
 class FoldPart(_Part):
-    """The fold: who was scored, on what the model was fitted, why anything was left out."""
+    """The fold: who was scored, on what the model was fitted, why anything was left out.
+
+    ``condition`` sets it apart in a study; ``segments`` are the sensors that the model got (None: all of the task's),
+    the changes what was done to the inputs, in words.
+    """
 
     name: str
     digest: str
@@ -137,6 +142,10 @@ class FoldPart(_Part):
     test_dataset: str
     diagonal: Literal["ug", "ui"] | None = None
     notes: tuple[str, ...] = ()
+    condition: dict[str, Setting] = Field(default_factory=dict)
+    segments: tuple[str, ...] | None = None
+    fit_changes: tuple[str, ...] = ()
+    test_changes: tuple[str, ...] = ()
 
 
 class DatasetPart(_Part):

@@ -11,7 +11,7 @@ FLOORS = {
     1: ("schema", "metrics", "tasks", "files"),
     2: ("recording", "plugins", "results"),
     3: ("virtual_imu", "kinematics"),
-    4: ("store", "harmonisation", "alignment", "downloads"),
+    4: ("store", "harmonisation", "alignment", "downloads", "perturbations"),
     5: ("windows", "inspection"),
     6: ("protocol",),
     7: ("contracts", "engines", "statistics"),
@@ -28,7 +28,7 @@ GUESTS = {
         "inspection",
     },
     "kinbench_benchmarks": {
-        "protocol", "windows", "recording", "schema", "tasks", "metrics", "contracts", "kinematics", "virtual_imu",
+        "perturbations", "protocol", "windows", "recording", "schema", "tasks", "metrics", "contracts", "kinematics", "virtual_imu",
         "alignment", "errors",
     },
 }  # fmt: skip

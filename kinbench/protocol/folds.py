@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from kinbench.files import digest
+from kinbench.perturbations import Change, Setting
 from kinbench.recording import Span
 from kinbench.tasks import Task
 
@@ -22,8 +23,9 @@ FIT_ROLES: tuple[Role, ...] = ("fit", "validation")
 class ProtocolCard:
     """What a protocol promises. ``sees`` says what a model may see of the test person.
 
-    ``scope``: 'dataset' (folds of one dataset at a time) or 'datasets' (all of them together). ``adapts``: the fold
-    has adaptation and stopping spans and needs a model with ``adapt``.
+    ``scope``: 'dataset' (folds of one dataset at a time) or 'datasets' (all of them together). ``adapts``: some folds
+    have adaptation spans, and those need a model with ``adapt``. ``study`` says that folds differ in more than who is
+    tested (``Fold.condition``): its table has a row for each condition, and answers a question instead of ranking.
     """
 
     name: str
@@ -34,6 +36,7 @@ class ProtocolCard:
     scope: Literal["dataset", "datasets"] = "dataset"
     adapts: bool = False
     ranks: bool = True
+    study: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,13 @@ class Fold:
     ``train_datasets`` and ``test_dataset`` name the stores. ``diagonal`` marks, in a transfer matrix, a cell trained
     and tested in one dataset and says how ('ug' or 'ui'). ``notes`` are reasons for what was left out.
     ``individual`` says that fit and validation are the tested person's own time; without it the leak check refuses a
-    person on both sides. Adaptation and stopping are the tested person's in any case.
+    person on both sides. Adaptation and stopping are the tested person's, unless ``adapts_to`` is 'dataset': then they
+    are other persons', none of whom is tested.
+
+    ``condition`` is what sets a fold apart from the others of a study, by name: plain values that tables and curves are
+    drawn over, such as ``{"seconds": 30}``. ``segments`` are the sensors that the model gets, all of the task's where
+    it is None. ``fit_changes`` are made to what it learns from (fit and validation), ``test_changes`` to the inputs it
+    is tested on; the reference that it is scored against is never changed.
     """
 
     name: str
@@ -55,6 +64,22 @@ class Fold:
     diagonal: Literal["ug", "ui"] | None = None
     notes: tuple[str, ...] = field(default=())
     individual: bool = False
+    adapts_to: Literal["person", "dataset"] = "person"
+    condition: Mapping[str, Setting] = field(default_factory=dict)
+    segments: tuple[str, ...] | None = None
+    fit_changes: tuple[Change, ...] = ()
+    test_changes: tuple[Change, ...] = ()
+
+    @property
+    def adapts(self) -> bool:
+        """Whether a fitted model is to be adapted before it is tested."""
+        return bool(self.roles.get("adaptation"))
+
+    def narrowed(self, task: Task) -> Task:
+        """Return the task as this fold's model sees it: with its sensors only, in the task's order."""
+        if self.segments is None:
+            return task
+        return replace(task, segments=tuple(name for name in task.segments if name in self.segments))
 
 
 def fold_digest(fold: Fold, task: Task, protocol: ProtocolCard) -> str:
@@ -72,17 +97,36 @@ def fold_digest(fold: Fold, task: Task, protocol: ProtocolCard) -> str:
             "test_dataset": fold.test_dataset,
             "diagonal": fold.diagonal,
             "individual": fold.individual,
+            **_told({
+                "adapts_to": "" if fold.adapts_to == "person" else fold.adapts_to,
+                "condition": dict(fold.condition),
+                "test_changes": [change.plain() for change in fold.test_changes],
+            }),
+            **_inputs(fold),
             "roles": {role: _plain(spans) for role, spans in fold.roles.items()},
         }
     )
 
 
 def fit_digest(fold: Fold, task: Task) -> str:
-    """Return the sha256 of what a fold's model is fitted on: task, fit and validation spans, and nothing else.
+    """Return the sha256 of what a fold's model is fitted on: task, sensors, changes, fit and validation spans.
 
     Two folds with the same one share a fitted model, whatever their protocols are called.
     """
-    return digest({"task": asdict(task), **{role: _plain(fold.roles.get(role, ())) for role in FIT_ROLES}})
+    spans = {role: _plain(fold.roles.get(role, ())) for role in FIT_ROLES}
+    return digest({"task": asdict(task), **_inputs(fold), **spans})
+
+
+def _inputs(fold: Fold) -> dict[str, Any]:
+    """Return what of a fold, besides its spans, a fitted model depends on."""
+    return _told({
+        "segments": sorted(fold.segments or ()), "fit_changes": [change.plain() for change in fold.fit_changes]
+    })  # fmt: skip
+
+
+def _told(parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parts that say something: what a fold does without does not enter its digest."""
+    return {name: part for name, part in parts.items() if part}
 
 
 def _plain(spans: tuple[Span, ...]) -> list[list[Any]]:

@@ -76,6 +76,10 @@ def _persons(fold: Fold, known: Mapping[str, TaskEntry]) -> Iterator[str]:
     for role in SEEN_ROLES:
         seen = _keys_by_person(fold, (role,), known)
         if role in ("adaptation", "stopping"):
+            if fold.adapts_to == "dataset":
+                for person in sorted(set(seen) & {*tested, *fold.test_persons}):
+                    yield f"{seen[person]} of person {person}, who is tested, is in the {role}, which is to be others'."
+                continue
             for person in sorted(set(seen) - set(fold.test_persons)):
                 yield f"{seen[person]} of person {person} is in the {role}, who is not among the fold's test persons."
         elif not (fold.individual and set(seen) == set(fold.test_persons)):

@@ -176,9 +176,10 @@ def _score(space: Workspace, job: Job, cell: Cell, fits: Fits) -> Result:
     with watch.time("leak_check"):
         space.check(cell.fold, cell.fold_digest, cell.task, cell.model.card.trained_on, cell.label)
     fitted = fits.take(cell, watch)
-    adapted = _adapt(space, cell, fitted, watch) if cell.protocol.adapts else {}
+    adapted = _adapt(space, cell, fitted, watch) if cell.fold.adapts else {}
     data = space.data(cell.task, cell.fold.test_dataset)
-    views = {view: predict_view(fitted.model, data, spans, watch) for view, spans in views_of(cell.fold).items()}
+    given = space.test_data(cell.fold, cell.task)
+    views = {view: predict_view(fitted.model, given, spans, watch) for view, spans in views_of(cell.fold).items()}
     metrics = tuple(METRICS.values())
     scores = tuple(
         score
@@ -244,7 +245,7 @@ def _unscored(space: Workspace, cell: Cell, limit: int | None) -> Result:
         status="failed", key=cell.key, fit_key=cell.fit_key,
         protocol=ProtocolPart(
             name=card.name, version=card.version, title=card.title, sees=card.sees, scope=card.scope,
-            adapts=card.adapts, ranks=card.ranks,
+            adapts=card.adapts, ranks=card.ranks, study=card.study,
         ),
         task=TaskPart(
             name=task.name, version=task.version, title=task.title, dofs=task.dofs, definition=_plain(asdict(task)),
@@ -276,7 +277,9 @@ def _fold_part(cell: Cell) -> FoldPart:
     fold = cell.fold
     return FoldPart(
         name=fold.name, digest=cell.fold_digest, test_persons=fold.test_persons, train_datasets=fold.train_datasets,
-        test_dataset=fold.test_dataset, diagonal=fold.diagonal, notes=fold.notes,
+        test_dataset=fold.test_dataset, diagonal=fold.diagonal, notes=fold.notes, condition=dict(fold.condition),
+        segments=fold.segments, fit_changes=tuple(map(str, fold.fit_changes)),
+        test_changes=tuple(map(str, fold.test_changes)),
     )  # fmt: skip
 
 

@@ -55,7 +55,7 @@ class Fits:
             except (Exception, SystemExit) as failure:
                 self._failure = failure
                 raise
-        if self._in_memory is None or cell.protocol.adapts:
+        if self._in_memory is None or cell.fold.adapts:
             return _load(self._space.model(cell.model), kept)
         return self._in_memory
 

@@ -208,12 +208,13 @@ def _cells_of(
                 skipped.append(Skipped(task.name, dataset, str(error), card.name))
                 continue
             for model in models:
-                if card.adapts and not model.adapts:
-                    reason = f"the model has no 'adapt' with 'save' and 'load', which {card.name} needs"
+                able = [fold for fold in folds if model.adapts or not fold.adapts]
+                if len(able) < len(folds):
+                    part = f" in {len(folds) - len(able)} of {len(folds)} folds" if able else ""
+                    reason = f"the model has no 'adapt' with 'save' and 'load', which {card.name} needs{part}"
                     skipped.append(Skipped(task.name, dataset, reason, card.name, model.selector))
-                    continue
                 digests = {str(entry.key): entry.digest for entry in entries}
-                cells += _cells(card, task, folds, model, seeds, digests)
+                cells += _cells(card, task, able, model, seeds, digests)
     return cells
 
 

@@ -77,7 +77,18 @@ class Workspace:
         The order of the spans plays no part, nor does that of the stores.
         """
         wanted = sorted(spans)
-        return windows.concatenate([self.data(task, name).batches(wanted) for name in sorted(self.datasets(fold))])
+        return windows.concatenate(
+            [
+                self.data(task, name).changed(fold.fit_changes, wanted).batches(wanted).narrowed(fold.narrowed(task))
+                for name in sorted(self.datasets(fold))
+            ]
+        )
+
+    def test_data(self, fold: Fold, task: Task) -> TaskData:
+        """Return the inputs that a fold is tested on: its sensors only, with its changes made."""
+        tested = [span for role in ("test", "test_long") for span in fold.roles.get(role, ())]
+        data = self.data(task, fold.test_dataset)
+        return data.changed(fold.test_changes, tested).narrowed(fold.narrowed(task))
 
     def check(self, fold: Fold, digest: str, task: Task, trained_on: tuple[str, ...], cell: str) -> None:
         """Refuse a fold that leaks: raises ``LeakError`` naming ``cell``. A fold found clean is not looked at again."""

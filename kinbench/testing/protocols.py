@@ -107,7 +107,7 @@ def _check_fold(card: ProtocolCard, fold: Fold, entries: Sequence[TaskEntry]) ->
     known = {str(entry.key): entry for entry in entries}
     strange = sorted(set(fold.roles) - set(ROLES))
     require(not strange, f"{where} has unknown roles {strange}; they are {', '.join(ROLES)}.")
-    needed = ["fit", "test", *(("adaptation", "stopping") if card.adapts else ())]
+    needed = ["fit", "test", *(("adaptation",) if card.adapts and not card.study else ())]
     for role, spans in fold.roles.items():
         for span in spans:
             require(span.key in known, f"{where} has a {role} span of {span.key}, which is not among the entries.")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kinbench.errors import UsageError
+from kinbench.tasks import Task
 
 Float32Array = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
@@ -83,6 +84,18 @@ class Batches:
         order = np.arange(len(self)) if generator is None else generator.permutation(len(self))
         for begin in range(0, len(self), size):
             yield self.take(order[begin : begin + size])
+
+    def narrowed(self, task: Task) -> Batches:
+        """Return the windows with the inputs of a task that differs only in having fewer sensors."""
+        spec = self.spec
+        if task.segments == spec.segments:
+            return self
+        columns = [spec.channel_names.index(name) for name in task.channel_names]
+        kept = [spec.segments.index(name) for name in task.segments]
+        return replace(
+            self, signals=self.signals[:, columns], present=self.present[:, kept],
+            spec=replace(spec, channel_names=task.channel_names, segments=task.segments),
+        )  # fmt: skip
 
     def _gather(self, flat: NDArray[_T], starts: IntArray) -> NDArray[_T]:
         # A window of flat rows is one block of memory, so the windows at every row are an array of overlapping items of

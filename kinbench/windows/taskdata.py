@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple, TypedDict
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kinbench.errors import DataError, UsageError
+from kinbench.perturbations import Change, Leg, perturb
 from kinbench.recording import Span, TaskEntry
 from kinbench.tasks import Task
 from kinbench.windows.batches import Batches, BoolArray, Float32Array, IntArray, TaskSpec
@@ -224,6 +225,35 @@ class TaskData:
             spec=self.spec,
         )  # fmt: skip
 
+    def narrowed(self, task: Task) -> TaskData:
+        """Return the data with the inputs of a task that differs only in having fewer sensors."""
+        if task == self.task:
+            return self
+        return replace(self, task=task, signals=self.signals[:, columns_of(task, self.task.channel_names)])
+
+    def changed(self, changes: Sequence[Change], spans: Iterable[Span]) -> TaskData:
+        """Return the data with changes made to every recording that the spans touch; targets too, where one says so.
+
+        A recording is changed whole, so that filters and shifts see what lies beside a span.
+        """
+        if not changes:
+            return self
+        keys = {span.key for span in spans}
+        signals, targets, labelled = np.array(self.signals), np.array(self.targets), np.array(self.labelled)
+        for piece in self.pieces:
+            entry = self.entries[piece.entry]
+            if str(entry.key) not in keys:
+                continue
+            rows = slice(piece.offset, piece.offset + piece.samples)
+            leg = perturb(
+                Leg(
+                    self.task, entry.person, self.task.legs[piece.leg], signals[rows], targets[rows], labelled[rows]
+                ),
+                changes,
+            )  # fmt: skip
+            signals[rows], targets[rows], labelled[rows] = leg.signals, leg.targets, leg.labelled
+        return replace(self, signals=signals, targets=targets, labelled=labelled)
+
     def places(self, spans: Sequence[Span]) -> Places:
         """Return where the windows of ``batches(spans)`` stand, in the same order."""
         window, stride = self.task.window, self.task.stride
@@ -280,6 +310,11 @@ class TaskData:
             for start, stop in piece.runs
             if max(span.start, start) < min(span.stop, stop)
         ]
+
+
+def columns_of(task: Task, names: Sequence[str]) -> list[int]:
+    """Return where a task's channels stand among ``names``."""
+    return [names.index(name) for name in task.channel_names]
 
 
 def _opaque(person: str) -> int:
