@@ -93,6 +93,7 @@ def convert(
     name: str | None = None,
     sites_of: str | Path | None = None,
     unknown_level: str | None = None,
+    activities: bool = False,
     data: Folder = None,
     on_progress: Progress = ignore,
 ) -> Conversion:
@@ -100,7 +101,8 @@ def convert(
 
     ``adapter`` may carry settings, ``'name[key=value]'``; ``name`` overrides the dataset's name; ``sites_of`` is a
     store (path or name) where measured sensors sit, for a dataset's virtual ones to sit there too, and
-    ``unknown_level`` (``proximal``, ``mid``, ``distal``) what to take where it does not say how high.
+    ``unknown_level`` (``proximal``, ``mid``, ``distal``) what to take where it does not say how high. ``activities``
+    labels, from the sensors, who walks, runs, turns or is still when in recordings that leave it open (mixed, unknown).
 
     The returned table says what became of each recording; one that fails does not stop the others. Raises
     ``UsageError`` for an unknown adapter, a missing folder, a wrong manifest, or sites for sensors that were measured;
@@ -114,7 +116,7 @@ def convert(
         sites = conversion.sites_of(open(sites_of, data=data), unknown_level=unknown_level)
     return conversion.convert(
         reader, _existing(raw), data_folder(data), name=name, settings=plugins.settings_text(adapter), sites=sites,
-        on_progress=on_progress,
+        activities=activities, on_progress=on_progress,
     )  # fmt: skip
 
 

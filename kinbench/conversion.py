@@ -17,7 +17,7 @@ from kinbench import alignment, harmonisation, kinematics, store, virtual_imu
 from kinbench.contracts import Adapter, DatasetCard, RawDataset, Source
 from kinbench.errors import DataError, Skipped, UsageError
 from kinbench.recording import Declared, Key, Placement, Recording, SensorEntry, placements_of
-from kinbench.schema import DOFS, IDENTIFIER
+from kinbench.schema import DOFS, IDENTIFIER, OPEN_ACTIVITIES
 
 Progress = Callable[[int, int, str], None]
 _IDENTITY = ("title", "version", "licence", "redistributable", "citation", "simulation", "settings")
@@ -188,19 +188,21 @@ def convert(
     name: str | None = None,
     settings: str = "",
     sites: Sites | None = None,
+    activities: bool = False,
     on_progress: Progress = ignore,
 ) -> Conversion:
     """Convert all that ``adapter`` finds below ``raw`` into ``folder/<dataset>.zarr`` and say what became of each.
 
     Recordings are added to a store of the same dataset that is already there, or replace those of the same key; one
     that fails now takes what was made of it before out of the store. ``name`` overrides the
-    dataset's name; ``settings`` says how the adapter was set, and ``sites`` puts its virtual sensors where those of a
-    store sit: a store holds recordings of one setting only. Nothing is left behind when no
+    dataset's name; ``settings`` says how the adapter was set, ``sites`` puts its virtual sensors where those of a
+    store sit, and ``activities`` labels what is done when in recordings that leave it open
+    (``schema.OPEN_ACTIVITIES``): a store holds recordings of one setting only. Nothing is left behind when no
     recording converts. Raises ``UsageError`` for a folder or manifest that cannot be taken, and for ``sites`` where
     sensors were measured; ``DataError`` for a folder that holds nothing the adapter knows.
     """
     found = _named(adapter.find(raw), name)
-    found = replace(found, card=replace(found.card, settings=_told(settings, sites)))
+    found = replace(found, card=replace(found.card, settings=_told(settings, sites, activities)))
     if not found.sources:
         raise DataError("expected recordings, found none that this adapter knows; see 'kinbench info'", where=raw)
     path = folder / f"{found.card.name}.zarr"
@@ -210,7 +212,7 @@ def convert(
         for done, source in enumerate(found.sources):
             on_progress(done, len(found.sources), str(source.key))
             try:
-                recording = prepare(source, sites)
+                recording = prepare(source, sites, activities=activities)
                 outcomes.append(_converted(recording, target.write(recording)))
             except DataError as error:
                 status: Literal["failed", "skipped"] = "skipped" if isinstance(error, Skipped) else "failed"
@@ -220,9 +222,10 @@ def convert(
     return Conversion(path, found.card, tuple(outcomes), left_over, sites)
 
 
-def _told(settings: str, sites: Sites | None) -> str:
+def _told(settings: str, sites: Sites | None, activities: bool) -> str:
     """Return in what way the raw files are read, as the store's card keeps it."""
-    return ", ".join(filter(None, (settings, f"sites of {sites.dataset}" if sites is not None else "")))
+    placed = f"sites of {sites.dataset}" if sites is not None else ""
+    return ", ".join(filter(None, (settings, placed, "activities labelled" if activities else "")))
 
 
 def _keys_before(path: Path, card: DatasetCard) -> set[Key]:
@@ -272,20 +275,38 @@ class _Target:
         return self._writer
 
 
-def prepare(source: Source, sites: Sites | None = None) -> Recording:
+def prepare(source: Source, sites: Sites | None = None, *, activities: bool = False) -> Recording:
     """Return one recording in schema form; raises ``DataError`` with every reason why it cannot be believed.
 
-    Its virtual sensors sit at ``sites``, where those are given; ``UsageError`` where its sensors were measured.
+    Its virtual sensors sit at ``sites``, where those are given; ``UsageError`` where its sensors were measured. With
+    ``activities``, or where its adapter asks for it, what is done when is labelled from the sensors.
     """
-    declared = source.load() if sites is None else _moved(source.load(), sites)
-    recording = virtual_imu.synthesise(harmonisation.harmonise(declared))
+    raw = source.load() if sites is None else _moved(source.load(), sites)
+    recording = virtual_imu.synthesise(harmonisation.harmonise(raw))
     if recording.key != source.key:
         recording = _rekeyed(recording, source.key)
     recording = alignment.align(_with_angles(recording))
+    if _to_label(raw, activities):
+        recording = _with_activities(recording)
     breaches = recording.validate()
     if breaches:
         raise DataError([str(breach) for breach in breaches], where=source.key)
     return recording
+
+
+def _to_label(raw: Recording, asked: bool) -> bool:
+    """Whether activities are to be labelled: by the adapter's word, or on request where they are left open."""
+    open_ = raw.attrs.get("activity", "unknown") in OPEN_ACTIVITIES
+    return (asked and open_) or (raw.declared is not None and raw.declared.label_activities)
+
+
+def _with_activities(recording: Recording) -> Recording:
+    """Return the recording with its activities labelled, or with the reason why they cannot be."""
+    try:
+        return harmonisation.label_activities(recording)
+    except DataError as error:  # whatever asks for no activity can still use it
+        absent = dict(recording.attrs.get("absent") or {})
+        return recording.with_attrs(absent={**absent, "activities": "; ".join(error.problems)})
 
 
 def _moved(recording: Recording, sites: Sites) -> Recording:

@@ -66,6 +66,8 @@ ACTIVITIES = (
     "stairs", "ramp", "jump", "drop_landing", "cutting", "mixed", "unknown",
 )  # fmt: skip
 """The closed list; anything else is written ``other:<text>``."""
+OPEN_ACTIVITIES = ("mixed", "unknown")
+"""Activities of a recording that leave open what is done in it: its labelled spans say that, where it has them."""
 
 SEXES = ("female", "male", "other", "unknown")
 PERSON_FIELDS = ("sex", "age_y", "height_m", "mass_kg", "leg_length_m", "condition", "affected_side")

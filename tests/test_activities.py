@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from kinbench_adapters.calgary import CalgaryAdapter
 from kinbench_adapters.lab import LabAdapter
 from raw_folders.bodies import walker
+from scipy.interpolate import CubicSpline
 from scipy.ndimage import maximum_filter1d, minimum_filter1d, uniform_filter1d
-from scipy.spatial.transform import Rotation
+from scipy.spatial.transform import Rotation, Slerp
 
+import kinbench
 from kinbench import conversion, store, windows
 from kinbench.errors import DataError
 from kinbench.harmonisation import LABELS, label_activities
@@ -185,6 +187,110 @@ def test_a_recording_without_rates_is_refused():
         label_activities(replace(found, imu=None))
 
 
+# --- asked for at conversion ------------------------------------------------------------------------------------------
+
+OUTING = """
+kinbench: 1
+dataset: {id: outing, version: "1", licence: CC0-1.0, redistributable: true}
+activity: mixed
+imu:
+  files: "{subject}/{trial}_{sensor}.csv"
+  rate_hz: 100
+  acc: {columns: [ax, ay, az], unit: m/s2, kind: specific_force}
+  gyr: {columns: [gx, gy, gz], unit: rad/s}
+  sensors:
+    P: {segment: pelvis}
+    T: {segment: thigh_r, axes: {x: anterior, y: proximal}}
+    S: {segment: shank_r, axes: {x: anterior, y: proximal}}
+reference:
+  files: "{subject}/{trial}_knee.csv"
+  rate_hz: 100
+  tier: optical_6dof
+  convention: isb_zxy
+  unit: deg
+  angles: {knee_flexion_r: knee}
+sync: {method: same_clock}
+"""
+
+
+def outing(folder, text):
+    """A laboratory whose one person stands, walks, turns, and from 24 s on goes nearly twice as fast, for 12 s."""
+    found, rate_hz = walker(1, length_s=60.0, stand_s=4.0), 100.0
+    pace = np.concatenate([np.ones(2400), np.linspace(1.0, 1.9, 100), np.full(1200, 1.9)])
+    course_s = np.concatenate([[0.0], np.cumsum(pace[:-1])]) / rate_hz
+    (folder / "P1").mkdir(parents=True)
+    for sensor, name in (("P", "pelvis"), ("T", "thigh_r"), ("S", "shank_r")):
+        quat = quaternions(Slerp(found.time, Rotation.from_matrix(found.rotation[name]))(course_s).as_matrix())
+        path = CubicSpline(found.time, found.point(name, (0.0, -0.1, 0.0)))(course_s)
+        values = np.concatenate([specific_force(path, quat, rate_hz), angular_rate(quat, rate_hz)], axis=1)
+        np.savetxt(folder / "P1" / f"free_{sensor}.csv", values, delimiter=",", header="ax,ay,az,gx,gy,gz", comments="")
+    knee = np.interp(course_s, found.time, found.angles["knee_flexion_r"])
+    np.savetxt(folder / "P1" / "free_knee.csv", knee, header="knee", comments="")
+    (folder / "kinbench.yaml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def taken(opened, folder, activity):
+    """The stretches in seconds that a knee task of this activity takes of a store's one recording, or the reason."""
+    data = windows.prepare(opened, replace(KNEE, activities=(activity,)), cache=folder / "cache")
+    if data.entries:
+        return [(start / KNEE.rate_hz, stop / KNEE.rate_hz) for start, stop in data.entries[0].runs]
+    return data.excluded[0][1]
+
+
+@pytest.mark.parametrize("door", ["manifest", "recordings", "request"])
+def test_a_walking_task_takes_only_the_walks_of_a_mixed_recording(tmp_path, door):
+    texts = {
+        "manifest": OUTING.replace("activity: mixed", "activity: auto"),
+        "recordings": OUTING + "recordings: {'*/free': {activity: auto}}\n",
+        "request": OUTING,
+    }
+    folder = outing(tmp_path / "raw", texts[door])
+    outcome = kinbench.convert("lab", folder, activities=door == "request", data=tmp_path / "data")
+    assert not outcome.failed
+    opened = kinbench.open("outing", data=tmp_path / "data")
+    (key,) = (entry.key for entry in opened.entries())
+    attrs = opened.read(key).attrs
+    assert attrs["activity"] == "mixed"
+    (step,) = (step for step in attrs["history"] if step["step"] == "label_activities")
+    assert step["version"] >= 1 and step["sensors"] == ["P", "T", "S"]
+    spans = [(span["activity"], span["start_s"], span["stop_s"]) for span in attrs["activities"]]
+    assert {name for name, *_ in spans} == {"still", "walk", "turn", "run"}
+    for activity, label, low, high in (("walking", "walk", 4.0, 24.5), ("running", "run", 23.5, 37.0)):
+        stretches = taken(opened, tmp_path, activity)
+        bounds = [(start, stop) for name, start, stop in spans if name == label]
+        assert len(stretches) == len(bounds) > 1
+        for (start, stop), (first, last) in zip(stretches, bounds, strict=True):
+            assert low - 0.5 <= first and last <= high + 0.5
+            assert first - 0.03 <= start < stop <= last + 0.03
+
+
+def test_mixed_stays_what_it_is_unless_somebody_asks(tmp_path):
+    outcome = kinbench.convert("lab", outing(tmp_path / "raw", OUTING), data=tmp_path / "data")
+    assert not outcome.failed
+    opened = kinbench.open("outing", data=tmp_path / "data")
+    (key,) = (entry.key for entry in opened.entries())
+    assert "activities" not in opened.read(key).attrs
+    assert "--activities ('activity: auto' in a manifest)" in taken(opened, tmp_path, "walking")
+
+
+def test_what_is_declared_is_not_labelled_over_on_request(tmp_path):
+    folder = outing(tmp_path / "raw", OUTING.replace("activity: mixed", "activity: walking"))
+    kinbench.convert("lab", folder, activities=True, data=tmp_path / "data")
+    opened = kinbench.open("outing", data=tmp_path / "data")
+    (key,) = (entry.key for entry in opened.entries())
+    assert "activities" not in opened.read(key).attrs
+
+
+def test_a_recording_that_cannot_be_labelled_converts_and_says_why(tmp_path):
+    text = OUTING.replace("  gyr: {columns: [gx, gy, gz], unit: rad/s}\n", "")
+    outcome = kinbench.convert("lab", outing(tmp_path / "raw", text), activities=True, data=tmp_path / "data")
+    assert not outcome.failed
+    opened = kinbench.open("outing", data=tmp_path / "data")
+    (key,) = (entry.key for entry in opened.entries())
+    assert "angular rates or orientations" in opened.read(key).attrs["absent"]["activities"]
+
+
 # --- real material ----------------------------------------------------------------------------------------------------
 
 
@@ -255,15 +361,16 @@ def test_runners_run_whatever_they_wear(shared):
 @needs_shared
 def test_a_mixed_recording_feeds_a_walking_task_with_its_walks(shared, tmp_path):
     found = laboratory("halilaj_lab", "P1")
-    labelled = label_activities(found)
-    for name, one in (("bare", found), ("labelled", labelled)):
+    labelled = found  # the manifest asks for it
+    bare = replace(found, attrs={name: value for name, value in found.attrs.items() if name != "activities"})
+    for name, one in (("bare", bare), ("labelled", labelled)):
         with store.create(tmp_path / f"{name}.zarr", dataset=found.key.dataset, card={}) as writer:
             writer.write(one)
     bare, told = (store.open(tmp_path / f"{name}.zarr") for name in ("bare", "labelled"))
     assert bare.digest != told.digest
     nothing = windows.prepare(bare, KNEE, cache=tmp_path / "cache")
     assert not nothing.entries
-    assert "label_activities" in nothing.excluded[0][1]
+    assert "nobody says what is done when" in nothing.excluded[0][1]
     data = windows.prepare(told, KNEE, cache=tmp_path / "cache")
     walks = [(s["start_s"], s["stop_s"]) for s in labelled.attrs["activities"] if s["activity"] == "walk"]
     (entry,) = data.entries

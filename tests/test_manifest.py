@@ -93,7 +93,8 @@ def test_names_stay_as_they_are_written(tmp_path):
         ("tier: optical_marker_ik", "tier: optical", "reference.tier: expected one of 7 words, got 'optical'."),
         ("method: estimated", "method: declared", "sync: 'offset_s' goes with method 'declared'"),
         ("sync: {method: estimated}", "", "'sync' is missing"),
-        ("activity: walking", "activity: waltz", "write 'other:waltz'"),
+        ("activity: walking", "activity: waltz", "3: activity: unknown activity 'waltz'; write 'other:waltz'"),
+        ("activity: walking", "activity: Auto", "or 'auto', to have mixed tasks told apart by the sensors"),
         ("{trial}_{sensor}", "{trail}_{sensor}", "unknown field {trail}. Did you mean 'trial'?"),
         ("{subject}/{trial}_{sensor}", "{subject}/{trial}", "to tell the sensors apart"),
         ("{subject}/{trial}_{sensor}", "../{subject}/{trial}_{sensor}", "expected a path below root"),
@@ -172,6 +173,22 @@ def test_auto_and_by_are_read(tmp_path):
     manifest = read(tmp_path, text.replace("method: estimated", "method: estimated, by: hops"))
     assert manifest.imu.sensors["thigh"].calibrate == "auto"
     assert manifest.sync.by == "hops"
+
+
+@pytest.mark.parametrize(
+    ("extra", "place"),
+    [
+        ("activity: auto", "activity: 'auto'"),
+        ("recordings: {'*': {activity: auto}}", "recordings '*'.activity: 'auto'"),
+    ],
+)
+def test_activities_are_told_apart_by_sensors_that_turn(tmp_path, extra, place):
+    asked = SHORTEST.replace("activity: walking", extra)
+    assert "auto" in (read(tmp_path, asked).activity, *(o.activity for o in read(tmp_path, asked).recordings.values()))
+    lines = refusal(tmp_path, re.sub(r"  gyr: .*\n", "", asked))
+    assert any(f"{place} tells tasks apart by 'gyr' or 'quat', and 'imu' has neither" in line for line in lines), lines
+    blind = re.sub(r"imu:\n(  .*\n)+", "", asked).replace("sync: {method: estimated}", "")
+    assert any(f"{place} tells tasks" in line and "there are no sensors" in line for line in refusal(tmp_path, blind))
 
 
 # --- for editors -----------------------------------------------------------------------------------------------------

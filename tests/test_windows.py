@@ -347,7 +347,7 @@ def test_what_is_declared_as_a_whole_counts_as_a_whole(tmp_path):
 @pytest.mark.parametrize(
     ("spans", "says"),
     [
-        ((), "nobody says what is done when.*label_activities"),
+        ((), "nobody says what is done when.*--activities"),
         ((("still", 0.0, 5.0), ("turn", 5.0, 9.99)), "nothing in it is walking: its activities are still, turn"),
     ],
 )

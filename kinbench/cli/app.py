@@ -132,6 +132,12 @@ def convert(
         str | None,
         typer.Option("--level", metavar="LEVEL", help="With --sites-of: proximal, mid or distal where it is not said."),
     ] = None,
+    activities: Annotated[
+        bool,
+        typer.Option(
+            "--activities", help="Label, from the sensors, what is done when in recordings that leave it open."
+        ),
+    ] = False,
     data: Data = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -139,7 +145,14 @@ def convert(
     """Convert raw recordings into a store (schema 1)."""
     with display.progress("convert", quiet) as bar:
         conversion = kinbench.convert(
-            adapter, raw, name=name, sites_of=sites_of, unknown_level=level, data=data, on_progress=bar
+            adapter,
+            raw,
+            name=name,
+            sites_of=sites_of,
+            unknown_level=level,
+            activities=activities,
+            data=data,
+            on_progress=bar,
         )
     if json:
         display.show_json(conversion.to_json())

@@ -23,6 +23,9 @@ from kinbench.harmonisation._streams import BoolArray, FloatArray, known_cells
 from kinbench.kinematics import rhythm
 from kinbench.recording import Recording
 
+VERSION = 1
+"""Of the rules and figures below: raised by whatever may give the same signals another label."""
+
 LABELS = ("walk", "run", "turn", "still", "other")
 """What there is; where two hold, turning comes before walking and running."""
 
@@ -101,7 +104,8 @@ def label_activities(recording: Recording) -> Recording:
     there are none); it is running where it shakes the sensors. Any mounting serves, any
     rate from about 20 Hz, and any of the sensors; acceleration may lack, or lack gravity: then nothing turns.
 
-    The signals stay as they are. The step names the sensors and the seconds of each activity. Raises ``DataError``
+    The signals stay as they are. The step names the version of the rules, the sensors and the seconds of each
+    activity. Raises ``DataError``
     where the recording has no sensor with angular rate or orientation.
     """
     imu = recording.imu
@@ -118,7 +122,9 @@ def label_activities(recording: Recording) -> Recording:
         for name in LABELS
     }
     named = [str(name) for name, sensor in zip(imu["sensor"].values, sensors, strict=True) if sensor is not None]
-    return recording.with_attrs(activities=spans).with_step("label_activities", sensors=named, seconds=seconds)
+    return recording.with_attrs(activities=spans).with_step(
+        "label_activities", version=VERSION, label_hz=LABEL_HZ, sensors=named, seconds=seconds
+    )
 
 
 # --- what a sensor sees -----------------------------------------------------------------------------------------------

@@ -68,6 +68,7 @@ class Declared:
     what is added after it, per DoF. ``convention`` is how joint angles are to be taken from segment orientations, where
     the source gives no angles; ``virtual`` asks for virtual sensors, where it has no measured ones. ``automatic``
     names sensors whose rotation to their segment alignment may find by itself, with a confidence, and record.
+    ``label_activities`` asks for ``harmonisation.label_activities`` at the end, when all clocks stand.
     """
 
     imu_up: str | None = None
@@ -86,3 +87,4 @@ class Declared:
     sync: Sync | None = None
     convention: str = "isb_zxy"
     virtual: VirtualImu | None = None
+    label_activities: bool = False

@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from kinbench.recording import IndexEntry
+from kinbench.schema import OPEN_ACTIVITIES
 from kinbench.tasks import Task
-
-OPEN_ACTIVITIES = ("mixed", "unknown")
-"""Activities of a recording that leave open what is done in it: its signals are read to see what its spans say."""
 
 
 def applicable(entry: IndexEntry, task: Task, variants: Sequence[Task] = ()) -> str | None:

@@ -13,8 +13,8 @@ from kinbench.harmonisation.grids import Plan, covered, interpolate, onto_grid, 
 from kinbench.kinematics import mirror_acc, mirror_gyr
 from kinbench.metrics import circular_difference
 from kinbench.recording import Recording
+from kinbench.schema import OPEN_ACTIVITIES
 from kinbench.tasks import Moving, Task
-from kinbench.windows.applicability import OPEN_ACTIVITIES
 from kinbench.windows.fingerprints import Samples, samples_of
 
 FloatArray = NDArray[np.float64]
@@ -240,8 +240,8 @@ def _doing(recording: Recording, task: Task, samples: int) -> BoolArray | str:
     spans = recording.attrs.get("activities")
     if not spans:
         return (
-            f"its activity is '{activity}' and nobody says what is done when: harmonisation.label_activities would; "
-            f"{task.name} takes {', '.join(task.activities)}"
+            f"its activity is '{activity}', nobody says what is done when, and {task.name} takes "
+            f"{', '.join(task.activities)}; convert it again with --activities ('activity: auto' in a manifest)"
         )
     at_s = np.arange(samples) / task.rate_hz
     doing = np.zeros(samples, dtype=bool)

@@ -22,7 +22,7 @@ from kinbench_adapters._lab.grammar.imu import Imu
 from kinbench_adapters._lab.grammar.recordings import Override, SyncFacts
 from kinbench_adapters._lab.grammar.reference import Reference
 from kinbench_adapters._lab.grammar.sensors import Sensor
-from kinbench_adapters._lab.grammar.values import Activity, Facts, Identifier
+from kinbench_adapters._lab.grammar.values import AUTO, Activity, Facts, Identifier
 from kinbench_adapters._lab.grammar.virtual import Virtual
 from kinbench_adapters._lab.mistakes import mistakes
 from kinbench_adapters._lab.text import ManifestText, load_text
@@ -76,6 +76,7 @@ class Manifest(Facts):
     def _fits_together(self) -> Manifest:
         problems = [
             *_stream_problems(self),
+            *_activity_problems(self),
             *_virtual_problems(self),
             *_reference_problems(self),
             *_override_problems(self),
@@ -98,6 +99,19 @@ def _stream_problems(manifest: Manifest) -> Iterator[str]:
         yield "reference: 'files' is missing: there is no imu in whose files it could stand"
     if manifest.imu is None and manifest.sync is not None:
         yield "'sync' needs an imu: virtual sensors are on the reference's clock"
+
+
+def _activity_problems(manifest: Manifest) -> Iterator[str]:
+    """What is done when shows in angular rates or orientations, of real sensors or of virtual ones."""
+    imu = manifest.imu
+    turning = imu is not None and (imu.vendor is not None or imu.gyr is not None or imu.quat is not None)
+    if turning or manifest.virtual is not None:
+        return
+    lacks = "'imu' has neither" if imu is not None else "there are no sensors"
+    told = {f"recordings '{pattern}'.activity": override.activity for pattern, override in manifest.recordings.items()}
+    for place, activity in {"activity": manifest.activity, **told}.items():
+        if activity == AUTO:
+            yield f"{place}: 'auto' tells tasks apart by 'gyr' or 'quat', and {lacks}; name the activity, or 'mixed'"
 
 
 def _virtual_problems(manifest: Manifest) -> Iterator[str]:

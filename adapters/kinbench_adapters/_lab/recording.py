@@ -13,7 +13,8 @@ from kinbench.recording import Calibration, Declared, Mask, Placement, Recording
 from kinbench_adapters._attributes import identity, sources
 from kinbench_adapters._lab.grammar.directions import matrix_from_axes
 from kinbench_adapters._lab.grammar.recordings import SyncFacts
-from kinbench_adapters._lab.grammar.sensors import AUTO, Calibrate, Rotation, Sensor
+from kinbench_adapters._lab.grammar.sensors import Calibrate, Rotation, Sensor
+from kinbench_adapters._lab.grammar.values import AUTO
 from kinbench_adapters._lab.inventory import Plan
 from kinbench_adapters._lab.manifest import Manifest
 from kinbench_adapters._lab.references import columns_beside, read_reference
@@ -103,12 +104,17 @@ def _placement(name: str, sensor: Sensor, rotation: Rotation, *, simulation: boo
 
 
 def _facts(plan: Plan, card: DatasetCard) -> dict[str, Any]:
-    manifest, key, person = plan.manifest, plan.key, plan.person
+    manifest, key, person, told = plan.manifest, plan.key, plan.person, _activity(plan)
     return {
-        **identity(key, card, person=person.alias or key.person, activity=plan.override.activity or manifest.activity),
+        **identity(key, card, person=person.alias or key.person, activity="mixed" if told == AUTO else told),
         "person_table": {name: getattr(person, name) for name in schema.PERSON_FIELDS},
         "world": _world(manifest),
     }
+
+
+def _activity(plan: Plan) -> str:
+    """Return what the author says of what is done, which may be that nobody said it (``AUTO``)."""
+    return plan.override.activity or plan.manifest.activity
 
 
 def _world(manifest: Manifest) -> str:
@@ -135,7 +141,9 @@ def _declared(plan: Plan, sensors: Mapping[str, tuple[Sensor, Rotation]], refere
         if isinstance(rotation.calibrate, Calibrate)
     }
     automatic = tuple(name for name, (_, rotation) in sensors.items() if rotation.calibrate == AUTO)
-    inputs = _declared_quaternions(manifest) | {"calibrations": calibrations, "automatic": automatic}
+    inputs = _declared_quaternions(manifest) | {
+        "calibrations": calibrations, "automatic": automatic, "label_activities": _activity(plan) == AUTO,
+    }  # fmt: skip
     if reference is None:
         return Declared(**inputs)
     sync = Sync("same_clock") if manifest.imu is None else _sync(plan.override.sync or manifest.sync)

@@ -11,13 +11,9 @@ from pydantic import BeforeValidator, Discriminator, FiniteFloat, Tag, field_val
 from kinbench import schema
 from kinbench.errors import suggest
 from kinbench_adapters._lab.grammar.directions import Axes, check_rotation, matrix_from_axes
-from kinbench_adapters._lab.grammar.values import Columns, Facts, SegmentName, SignedAxis, SpanS, one_of, ordered
+from kinbench_adapters._lab.grammar.values import AUTO, Columns, Facts, SegmentName, SignedAxis, SpanS, one_of, ordered
 
 FloatArray = NDArray[np.float64]
-
-
-AUTO = "auto"
-"""In place of the spans: the rotation may be found without them, and is applied only where that is sure."""
 
 
 class Calibrate(Facts):

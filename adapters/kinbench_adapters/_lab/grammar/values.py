@@ -86,11 +86,20 @@ def _identifier(value: object) -> object:
     return value
 
 
+AUTO = "auto"
+"""In place of what the author cannot say: it is found from the signals."""
+
+
 def _activity(value: object) -> object:
+    if value == AUTO:
+        return value
     if isinstance(value, str) and value.startswith("other:") and len(value) > len("other:"):
         return value
     if not isinstance(value, str) or value not in schema.ACTIVITIES:
-        raise ValueError(f"unknown activity '{value}'; write 'other:{value}' if none of {', '.join(schema.ACTIVITIES)}")
+        raise ValueError(
+            f"unknown activity '{value}'; write 'other:{value}' if none of {', '.join(schema.ACTIVITIES)}; "
+            "or 'auto', to have mixed tasks told apart by the sensors"
+        )
     return value
 
 
@@ -134,7 +143,7 @@ Identifier = Annotated[
 Activity = Annotated[
     str,
     BeforeValidator(_activity),
-    WithJsonSchema({"anyOf": [{"enum": list(schema.ACTIVITIES)}, {"type": "string", "pattern": "^other:."}]}),
+    WithJsonSchema({"anyOf": [{"enum": [*schema.ACTIVITIES, AUTO]}, {"type": "string", "pattern": "^other:."}]}),
 ]
 SegmentName = Annotated[
     str,
