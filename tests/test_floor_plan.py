@@ -28,8 +28,8 @@ GUESTS = {
         "inspection",
     },
     "kinbench_benchmarks": {
-        "perturbations", "protocol", "windows", "recording", "schema", "tasks", "metrics", "contracts", "kinematics", "virtual_imu",
-        "alignment", "errors",
+        "perturbations", "protocol", "windows", "recording", "schema", "tasks", "metrics", "contracts", "kinematics",
+        "virtual_imu", "alignment", "errors",
     },
 }  # fmt: skip
 HOMES = {

@@ -97,11 +97,7 @@ def fold_digest(fold: Fold, task: Task, protocol: ProtocolCard) -> str:
             "test_dataset": fold.test_dataset,
             "diagonal": fold.diagonal,
             "individual": fold.individual,
-            **_told({
-                "adapts_to": "" if fold.adapts_to == "person" else fold.adapts_to,
-                "condition": dict(fold.condition),
-                "test_changes": [change.plain() for change in fold.test_changes],
-            }),
+            **_told(_beyond_spans(fold)),
             **_inputs(fold),
             "roles": {role: _plain(spans) for role, spans in fold.roles.items()},
         }
@@ -115,6 +111,14 @@ def fit_digest(fold: Fold, task: Task) -> str:
     """
     spans = {role: _plain(fold.roles.get(role, ())) for role in FIT_ROLES}
     return digest({"task": asdict(task), **_inputs(fold), **spans})
+
+
+def _beyond_spans(fold: Fold) -> dict[str, Any]:
+    return {
+        "adapts_to": "" if fold.adapts_to == "person" else fold.adapts_to,
+        "condition": dict(fold.condition),
+        "test_changes": [change.plain() for change in fold.test_changes],
+    }
 
 
 def _inputs(fold: Fold) -> dict[str, Any]:
