@@ -59,7 +59,7 @@ def complete(table: Table, *, least: int = 2, what: str = "models") -> Complete:
     return Complete(tuple(columns), tuple(shared), values, tuple(sorted(everyone - set(shared))))
 
 
-def frame_of(rows: Sequence[Any], **same: Any) -> pd.DataFrame:
+def frame_of(rows: Sequence[Any], /, **same: Any) -> pd.DataFrame:
     """Return one row per dataclass; nested estimates become ``name``, ``name_low`` and ``name_high``."""
     return pd.DataFrame([_flat(asdict(row)) | same for row in rows])
 

@@ -128,10 +128,7 @@ def bootstrap_statistic(
     if rows.ndim == 0 or rows.shape[0] == 0 or not np.isfinite(rows).all():
         raise DataError("A bootstrap needs one finite row per person.")
     n = rows.shape[0]
-    if rows.ndim > 1:
-        rows = rows[np.lexsort(rows.reshape(n, -1).T[::-1])]
-    else:
-        rows = np.sort(rows)
+    rows = rows[np.lexsort(rows.reshape(n, -1).T[::-1])]
     value = float(statistic(rows[None])[0])
     if not math.isfinite(value):
         return Estimate(math.nan, n=n, level=level, reason="the statistic has no value for these persons")
