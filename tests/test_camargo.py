@@ -2,7 +2,9 @@
 
 import sys
 from itertools import pairwise
+from pathlib import Path
 
+import child_cases
 import numpy as np
 import pandas as pd
 import pytest
@@ -344,11 +346,9 @@ def test_a_file_that_takes_its_reader_down_is_named(tmp_path, raw, monkeypatch):
     good, bad = (tmp_path / name for name in ("good.mat", "bad.mat"))
     good.write_bytes((raw / "SubjectInfo.mat").read_bytes())
     bad.write_bytes(good.read_bytes())
-    crash = tables._CHILD.replace(
-        "_child(*", "import os; 'bad.mat' in sys.argv[2] and os.kill(os.getpid(), 11); _child(*"
-    )
-    monkeypatch.setattr(tables, "_CHILD", crash)
-    with pytest.raises(DataError, match=r"^[^:]*: bad\.mat: cannot be read \(the reader ended with status -11\)"):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setattr(tables, "_load", child_cases.crashes_on_bad)
+    with pytest.raises(DataError, match=r"^[^:]*: bad\.mat: cannot be read \(its process ended with status -11\)"):
         read_tables([good, bad])
 
 

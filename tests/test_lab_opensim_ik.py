@@ -1,5 +1,8 @@
 """A reference that OpenSim makes of markers: its truth on a model that we move, its guards, and a real recording."""
 
+from pathlib import Path
+
+import child_cases
 import numpy as np
 import pytest
 from conftest import needs_shared
@@ -196,14 +199,16 @@ def test_a_model_that_is_none_or_absent_fails_alone(lab):
 
 
 def test_a_solver_that_hangs_is_ended(leg, monkeypatch):
-    monkeypatch.setattr(_opensim_ik, "_CHILD", "import time; time.sleep(60)")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setattr(_opensim_ik, "_track_all", child_cases.hangs)
     monkeypatch.setattr(_opensim_ik, "_START_S", 0.1)
     monkeypatch.setattr(_opensim_ik, "_FRAME_S", 0.0)
     assert "did not end" in told(lambda: solve(leg[0], table_of(leg), ["hip_flexion_r"], weights={}, where=leg[0]))
 
 
 def test_a_solver_that_crashes_is_told(leg, monkeypatch):
-    monkeypatch.setattr(_opensim_ik, "_CHILD", "import os; os.abort()")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setattr(_opensim_ik, "_track_all", child_cases.crashes)
     assert "status -6" in told(lambda: solve(leg[0], table_of(leg), ["hip_flexion_r"], weights={}, where=leg[0]))
 
 

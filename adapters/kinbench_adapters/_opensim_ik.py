@@ -2,15 +2,12 @@
 
 Each frame is the pose of the scaled model whose markers lie nearest to the measured ones, in the sense of weighted
 least squares (Lu & O'Connor, J Biomech 32, 1999; Delp et al., IEEE Trans Biomed Eng 54, 2007). OpenSim (the
-``opensim`` extra) runs in a child process, since a damaged model can crash or hang the interpreter that loads it.
+``opensim`` extra) runs in a child process (``_formats.child``), since a damaged model can crash or hang the
+interpreter that loads it.
 """
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -21,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinbench.errors import DataError, UsageError, suggest
+from kinbench_adapters._formats import child
 from kinbench_adapters._formats.opensim import TrcTable
 
 FloatArray = NDArray[np.float64]
@@ -28,7 +26,6 @@ BoolArray = NDArray[np.bool_]
 
 METRES = {"m": 1.0, "cm": 1e-2, "mm": 1e-3}
 
-_CHILD = "import sys; from kinbench_adapters._opensim_ik import _child; _child(*sys.argv[1:])"
 _START_S, _FRAME_S = 120.0, 0.2
 """What a model may take to load, and a frame to solve; a usual one takes 3 ms."""
 _ACCURACY = 1e-5
@@ -96,60 +93,41 @@ def solve(
         raise DataError(f"expected markers in {', '.join(METRES)}, found '{table.units}'", where=where)
     if not model.is_file():
         raise DataError(f"expected the scaled model '{model.name}' for these markers, found none", where=model.parent)
-    told, arrays = _ask(model, table, weights, where)
+    found = _solved(model, table, weights, where)
+    told, arrays = found.values, found.arrays
     _refuse(told, arrays, coordinates, weights, model, where)
     index = [told["coordinates"].index(name) for name in coordinates]
     believed = arrays["believed"]
     values = np.where(told["rotational"], np.degrees(arrays["values"]), arrays["values"])[:, index]
     error_m = np.where(believed[:, None], arrays["error_m"], np.nan)
     values[~believed] = np.nan
-    found = MarkerIk(
+    ik = MarkerIk(
         tuple(coordinates), values, tuple(told["markers"]), error_m, tuple(told["unused"]), dict(weights),
         told["version"],
     )  # fmt: skip
-    if found.error_rms_m > _REFUSED_M:
+    if ik.error_rms_m > _REFUSED_M:
         raise DataError(
-            f"the model's markers stay {found.error_rms_m:.3f} m RMS from the measured ones, expected less than "
+            f"the model's markers stay {ik.error_rms_m:.3f} m RMS from the measured ones, expected less than "
             f"{_REFUSED_M:g} m; scale the model to this person, or correct the file's unit ('{table.units}')",
             where=where,
         )
-    return found
+    return ik
 
 
-def _ask(
-    model: Path, table: TrcTable, weights: Mapping[str, float], where: Path
-) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Run the child and return what it tells and the arrays it leaves."""
-    with tempfile.TemporaryDirectory(prefix="kinbench-opensim-") as folder:
-        place = Path(folder)
-        request = {"model": str(model.resolve()), "markers": table.markers, "weights": dict(weights)}
-        (place / "request.json").write_text(json.dumps(request), encoding="utf-8")
-        np.savez(place / "measured.npz", time=table.time, position_m=table.values * METRES[table.units])
-        _run_child(place, _START_S + _FRAME_S * len(table.time), where)
-        told = json.loads((place / "told.json").read_text(encoding="utf-8"))
-        if not (place / "found.npz").exists():
-            return told, {}
-        with np.load(place / "found.npz", allow_pickle=False) as found:
-            return told, dict(found)
-
-
-def _run_child(place: Path, timeout_s: float, where: Path) -> None:
-    command = [sys.executable, "-c", _CHILD, str(place)]
+def _solved(model: Path, table: TrcTable, weights: Mapping[str, float], where: Path) -> child.Told:
+    """Return what OpenSim makes of the markers, in a process of its own."""
+    asked = {"model": str(model.resolve()), "markers": list(table.markers), "weights": dict(weights)}
+    measured = {"time": table.time, "position_m": table.values * METRES[table.units]}
+    timeout_s = _START_S + _FRAME_S * len(table.time)
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=timeout_s, check=False, stdin=subprocess.DEVNULL, cwd=place
-        )
-    except subprocess.TimeoutExpired as error:
-        raise DataError(f"OpenSim did not end within {timeout_s:g} s", where=where) from error
-    if done.returncode != 0 or not (place / "told.json").exists():
-        reason = [line.strip() for line in done.stderr.strip().splitlines() if line.strip()]
-        words = reason[-1] if reason else f"it ended with status {done.returncode}"
-        raise DataError(f"OpenSim's inverse kinematics failed: {words}", where=where)
+        return child.run(_track_all, child.Told(asked, measured), timeout_s=timeout_s)
+    except child.ChildError as error:
+        raise DataError(f"OpenSim's inverse kinematics failed: {error}", where=where) from None
 
 
 def _refuse(
     told: Mapping[str, Any],
-    arrays: Mapping[str, NDArray[Any]],
+    arrays: child.Arrays,
     coordinates: Sequence[str],
     weights: Mapping[str, float],
     model: Path,
@@ -184,16 +162,13 @@ def _refuse(
 # OpenSim's wrapped objects do not keep each other alive: whatever an object came out of must keep a name.
 
 
-def _child(folder: str) -> None:
-    """Solve what the request in ``folder`` asks, and leave the answers there; runs in a process of its own."""
+def _track_all(request: child.Told) -> child.Told:
+    """Return the model's coordinates and marker errors in every frame; runs in a process of its own."""
     import opensim
 
     opensim.Logger.setLevelString("Off")
     opensim.Logger.removeFileSink()
-    place = Path(folder)
-    asked = json.loads((place / "request.json").read_text(encoding="utf-8"))
-    with np.load(place / "measured.npz", allow_pickle=False) as measured:
-        time, position_m = measured["time"], measured["position_m"]
+    asked, time, position_m = request.values, request.arrays["time"], request.arrays["position_m"]
     model = opensim.Model(asked["model"])
     state = model.initSystem()
     coordinates = [model.getCoordinateSet().get(i) for i in range(model.getCoordinateSet().getSize())]
@@ -210,19 +185,15 @@ def _child(folder: str) -> None:
         "markers": used,
         "unused": [name for name in asked["markers"] if name not in model_markers],
     }
-    if len(used) >= _ROOT_MARKERS:
-        position_m = position_m[:, [asked["markers"].index(name) for name in used]]
-        told["moving"] = _moving(model, state, coordinates, used)
-        seen = np.isfinite(position_m).all(axis=2)
-        values, error_m = _track(opensim, model, coordinates, time, position_m, used, asked["weights"])
-        bodies = [model.getMarkerSet().get(name).getParentFrameName() for name in used]
-        np.savez(
-            place / "found.npz",
-            values=values,
-            error_m=np.where(seen, error_m, np.nan),
-            believed=_believed(seen, bodies),
-        )
-    (place / "told.json").write_text(json.dumps(told), encoding="utf-8")
+    if len(used) < _ROOT_MARKERS:
+        return child.Told(told)
+    position_m = position_m[:, [asked["markers"].index(name) for name in used]]
+    told["moving"] = _moving(model, state, coordinates, used)
+    seen = np.asarray(np.isfinite(position_m).all(axis=2), dtype=bool)
+    values, error_m = _track(opensim, model, coordinates, time, position_m, used, asked["weights"])
+    bodies = [model.getMarkerSet().get(name).getParentFrameName() for name in used]
+    error_m = np.where(seen, error_m, np.nan)
+    return child.Told(told, {"values": values, "error_m": error_m, "believed": _believed(seen, bodies)})
 
 
 def _moving(model: Any, state: Any, coordinates: Sequence[Any], names: Sequence[str]) -> list[str]:

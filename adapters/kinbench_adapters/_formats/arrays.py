@@ -1,19 +1,15 @@
 """Bare arrays and trees of them: NumPy ``.npy`` and MATLAB ``.mat`` (v4 to v7).
 
-A ``.npy`` that needs pickle is refused before any of it is read. A ``.mat`` is read by SciPy in a child process under
-a time and a memory limit, because a damaged one can crash or hang the interpreter that reads it. What the variables of
-a ``.mat`` and the fields of its structs are called is also told without reading them.
+A ``.npy`` that needs pickle is refused before any of it is read. A ``.mat`` is read by SciPy in a child process
+(``_formats.child``), because a damaged one can crash or hang the interpreter that reads it. What the variables of a
+``.mat`` and the fields of its structs are called is also told without reading them.
 """
 
 from __future__ import annotations
 
 import io
-import json
 import math
 import struct
-import subprocess
-import sys
-import tempfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -24,14 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinbench.errors import DataError
+from kinbench_adapters._formats import child
 
 FloatArray = NDArray[np.float64]
 Tree: TypeAlias = "FloatArray | str | tuple[Tree, ...] | dict[str, Tree]"
 """What stands in a ``.mat``: numbers (n-d), text, a cell or struct array in MATLAB's linear order, a struct."""
-
-_TIMEOUT_S = 60.0
-_MEMORY_BYTES = 4 * 2**30
-_CHILD = "import sys; from kinbench_adapters._formats.arrays import _child; _child(*sys.argv[1:])"
 
 
 def read_npy(path: Path) -> FloatArray:
@@ -91,11 +84,11 @@ def read_mat_tree(path: Path, keep: Sequence[str] = ("*",)) -> dict[str, Tree]:
     Raises ``DataError`` where the file cannot be read, or is a v7.3 file (HDF5).
     """
     _refuse_hdf5(path, _head(path, 128))
-    with tempfile.TemporaryDirectory(prefix="kinbench-mat-") as folder:
-        target = Path(folder) / "tree.json"
-        _run_child(path, target, keep)
-        told = json.loads(target.read_text(encoding="utf-8"))
-        return {name: _decoded(item, Path(folder)) for name, item in told["s"].items()}
+    try:
+        found = child.run(_load, child.Told({"path": str(path.resolve()), "keep": list(keep)}))
+    except child.ChildError as error:
+        raise DataError(f"is no readable MATLAB file (v4 to v7): {error}", where=path) from None
+    return {name: _decoded(item, found.arrays) for name, item in found.values["s"].items()}
 
 
 def _head(path: Path, size: int) -> bytes:
@@ -115,31 +108,16 @@ def _refuse_hdf5(path: Path, head: bytes) -> None:
         )
 
 
-def _run_child(path: Path, target: Path, keep: Sequence[str]) -> None:
-    command = [sys.executable, "-c", _CHILD, str(path.resolve()), str(target), json.dumps(list(keep))]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False, stdin=subprocess.DEVNULL
-        )
-    except subprocess.TimeoutExpired as error:
-        raise DataError(f"could not be read within {_TIMEOUT_S:g} s; it is damaged or too large", where=path) from error
-    if done.returncode != 0 or not target.exists():
-        reason = done.stderr.strip().splitlines()
-        told = reason[-1] if reason else f"the reader ended with status {done.returncode}"
-        raise DataError(f"is no readable MATLAB file (v4 to v7): {told}", where=path)
-
-
-def _decoded(told: Any, folder: Path) -> Tree:
-    """Return what the child wrote: ``{"a": file}``, ``{"t": text}``, ``{"l": [...]}`` or ``{"s": {...}}``."""
+def _decoded(told: Any, arrays: child.Arrays) -> Tree:
+    """Return what the child told: ``{"a": array}``, ``{"t": text}``, ``{"l": [...]}`` or ``{"s": {...}}``."""
     ((kind, value),) = told.items()
     if kind == "a":
-        numbers: FloatArray = np.load(folder / value, allow_pickle=False)
-        return numbers.astype(np.float64, copy=False)
+        return arrays[value].astype(np.float64, copy=False)
     if kind == "t":
         return str(value)
     if kind == "l":
-        return tuple(_decoded(item, folder) for item in value)
-    return {name: _decoded(item, folder) for name, item in value.items()}
+        return tuple(_decoded(item, arrays) for item in value)
+    return {name: _decoded(item, arrays) for name, item in value.items()}
 
 
 def _matrices(tree: Mapping[str, Tree], prefix: str = "") -> Iterator[tuple[str, FloatArray]]:
@@ -154,34 +132,22 @@ def _matrices(tree: Mapping[str, Tree], prefix: str = "") -> Iterator[tuple[str,
 # --- the child's side -------------------------------------------------------------------------------------------------
 
 
-def _child(source: str, target: str, keep: str) -> None:
-    """Read ``source`` with SciPy and write what is wanted of it to ``target``; runs in a process of its own."""
-    _limit_memory()
+def _load(asked: child.Told) -> child.Told:
+    """Read a file with SciPy; runs in a process of its own."""
     import scipy.io
 
-    variables = scipy.io.loadmat(source, struct_as_record=False, squeeze_me=False)
-    named = {name: value for name, value in variables.items() if not name.startswith("__")}
-    told = _Encoder(Path(target).parent, json.loads(keep)).struct(named, "")
-    Path(target).write_text(json.dumps(told), encoding="utf-8")
-
-
-def _limit_memory() -> None:
-    """Bound the address space where the system can."""
-    if sys.platform == "win32":
-        return
-    import resource
-
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    soft = _MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(_MEMORY_BYTES, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    variables = scipy.io.loadmat(asked.values["path"], struct_as_record=False, squeeze_me=False)
+    encoder = _Encoder(asked.values["keep"])
+    told = encoder.struct({name: value for name, value in variables.items() if not name.startswith("__")}, "")
+    return child.Told(told, encoder.arrays)
 
 
 class _Encoder:
-    """SciPy's objects as JSON, with the numbers beside it in ``.npy`` files."""
+    """SciPy's objects as JSON-plain values, with the numbers beside them in ``arrays``."""
 
-    def __init__(self, folder: Path, keep: Sequence[str]) -> None:
-        self._folder, self._keep = folder, keep
-        self._files = 0
+    def __init__(self, keep: Sequence[str]) -> None:
+        self._keep = keep
+        self.arrays: dict[str, NDArray[Any]] = {}
 
     def struct(self, fields: Mapping[str, Any], path: str) -> dict[str, Any]:
         told = {}
@@ -212,9 +178,8 @@ class _Encoder:
         return None
 
     def _array(self, value: NDArray[Any]) -> str:
-        name = f"{self._files}.npy"
-        self._files += 1
-        np.save(self._folder / name, value, allow_pickle=False)
+        name = str(len(self.arrays))
+        self.arrays[name] = value
         return name
 
 

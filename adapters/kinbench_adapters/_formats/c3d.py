@@ -1,19 +1,14 @@
 """Read the markers and analog channels of a C3D file, through the library ezc3d (the extra ``c3d``).
 
 The format is that of https://www.c3d.org; a point whose residual is -1 was not seen. Some programs write (0, 0, 0)
-instead, a place where no marker of a person can be. Either is NaN here. It is read in a child process under a time
-and a memory limit: of files with a few wrong bytes in the head, ezc3d 1.7 hangs on some and dies on others.
+instead, a place where no marker of a person can be. Either is NaN here. It is read in a child process
+(``_formats.child``): of files with a few wrong bytes in the head, ezc3d 1.7 hangs on some and dies on others.
 """
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinbench.errors import DataError
+from kinbench_adapters._formats import child
 from kinbench_adapters._formats.extras import optional
 
 FloatArray = NDArray[np.float64]
-_TIMEOUT_S = 60.0
-_MEMORY_BYTES = 4 * 2**30
-_CHILD = "import sys; from kinbench_adapters._formats.c3d import _child; _child(*sys.argv[1:])"
 _MAGIC = 0x50
 _BLOCK = 512
 
@@ -58,12 +51,12 @@ def read_c3d(path: Path) -> tuple[C3dMarkers, C3dAnalog]:
     """Read markers and analog channels; raises as ``read_markers``. Of channels of one name the later have ``#2``."""
     _require_whole(path)
     optional("ezc3d", extra="c3d", reads="a C3D file")
-    with tempfile.TemporaryDirectory(prefix="kinbench-c3d-") as folder:
-        target = Path(folder) / "markers.npz"
-        _run_child(path, target)
-        with np.load(target, allow_pickle=False) as told:
-            facts, points = json.loads(str(told["facts"])), np.asarray(told["points"], dtype=np.float64)
-            analogs = np.asarray(told["analogs"], dtype=np.float64)
+    try:
+        found = child.run(_load, child.Told(str(path.resolve())))
+    except child.ChildError as error:
+        raise DataError(f"expected a C3D file, and it cannot be read ({error}); fetch it again", where=path) from None
+    facts = found.values
+    points, analogs = (np.asarray(found.arrays[name], dtype=np.float64) for name in ("points", "analogs"))
     names = [str(name).strip() for name in facts["labels"]]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -94,37 +87,16 @@ def _analog(facts: Mapping[str, list[Any]], values: FloatArray) -> C3dAnalog:
     return C3dAnalog(float(facts["analog_rate"][0]) if facts["analog_rate"] else np.nan, channels, told)
 
 
-def _run_child(path: Path, target: Path) -> None:
-    command = [sys.executable, "-c", _CHILD, str(path.resolve()), str(target)]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False, stdin=subprocess.DEVNULL
-        )
-    except subprocess.TimeoutExpired as error:
-        raise DataError(
-            f"expected a C3D file, and it could not be read within {_TIMEOUT_S:g} s; fetch it again", where=path
-        ) from error
-    if done.returncode != 0 or not target.exists():
-        reason = done.stderr.strip().splitlines()
-        told = reason[-1] if reason else f"the reader ended with status {done.returncode}"
-        raise DataError(f"expected a C3D file, and it cannot be read ({told}); fetch it again", where=path)
-
-
-def _child(source: str, target: str) -> None:
-    """Read ``source`` and write its points and what is said of them to ``target``; in a process of its own."""
-    if sys.platform != "win32":
-        resource = import_module("resource")
-        _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        soft = _MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(_MEMORY_BYTES, hard)
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-    file = optional("ezc3d", extra="c3d", reads="a C3D file").c3d(source)
+def _load(asked: child.Told) -> child.Told:
+    """Return a file's points and analog channels, and what is said of them; runs in a process of its own."""
+    file = optional("ezc3d", extra="c3d", reads="a C3D file").c3d(asked.values)
     point = file["parameters"]["POINT"]
     facts = {name.lower(): _value(point, name) for name in ("LABELS", "UNITS", "RATE")}
     facts["labels"] = _continued(point, "LABELS")
     analog = file["parameters"].get("ANALOG", {})
     facts |= {f"analog_{name.lower()}": _continued(analog, name) for name in ("LABELS", "UNITS")}
     facts["analog_rate"] = _value(analog, "RATE")
-    np.savez(target, points=file["data"]["points"], analogs=file["data"]["analogs"], facts=json.dumps(facts))
+    return child.Told(facts, {name: np.asarray(file["data"][name]) for name in ("points", "analogs")})
 
 
 def _continued(group: Mapping[str, Any], name: str) -> list[Any]:

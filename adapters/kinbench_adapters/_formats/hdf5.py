@@ -1,20 +1,15 @@
 """HDF5 through h5py (the extra ``hdf5``): datasets by path, with names for their columns where attributes give them.
 
-Read in a child process under a time and a memory limit, since a damaged file can hang or end the interpreter that
-reads it. Nothing is followed out of the file: external and soft links are left alone. MATLAB's files of version 7.3
-are HDF5 too.
+Read in a child process (``_formats.child``), since a damaged file can hang or end the interpreter that reads it.
+Nothing is followed out of the file: external and soft links are left alone. MATLAB's files of version 7.3 are HDF5 too.
 """
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinbench.errors import DataError
+from kinbench_adapters._formats import child
 from kinbench_adapters._formats.extras import optional
 
 FloatArray = NDArray[np.float64]
@@ -29,10 +25,6 @@ FloatArray = NDArray[np.float64]
 MAGIC = b"\x89HDF\r\n\x1a\n"
 COLUMN_ATTRIBUTES = ("columns", "column_names", "names", "labels", "fields", "channels")
 """Attributes, of a dataset or of a group above it, that may name the columns of its last axis."""
-
-_TIMEOUT_S = 60.0
-_MEMORY_BYTES = 4 * 2**30
-_CHILD = "import sys; from kinbench_adapters._formats.hdf5 import _child; _child(*sys.argv[1:])"
 
 
 @dataclass(frozen=True)
@@ -103,16 +95,13 @@ def read_hdf5(path: Path, keep: Sequence[str] = ("*",)) -> Hdf5:
     if not any(head[start : start + 8] == MAGIC for start in (0, 512, 1024)):
         raise DataError("expected an HDF5 file, found something else; check the name, or export it again", where=path)
     optional("h5py", extra="hdf5", reads="an HDF5 file")
-    with tempfile.TemporaryDirectory(prefix="kinbench-hdf5-") as folder:
-        target = Path(folder) / "told.json"
-        _run_child(path, target, keep)
-        told = json.loads(target.read_text(encoding="utf-8"))
-        datasets = {
-            name: np.load(Path(folder) / file, allow_pickle=False).astype(np.float64, copy=False)
-            for name, file in told["datasets"].items()
-        }
-    shapes = {name: tuple(shape) for name, shape in told["shapes"].items()}
-    return Hdf5(path, datasets, told["attributes"], shapes)
+    try:
+        found = child.run(_load, child.Told({"path": str(path.resolve()), "keep": list(keep)}))
+    except child.ChildError as error:
+        raise DataError(f"is no readable HDF5 file: {error}", where=path) from None
+    datasets = {name: values.astype(np.float64, copy=False) for name, values in found.arrays.items()}
+    shapes = {name: tuple(shape) for name, shape in found.values["shapes"].items()}
+    return Hdf5(path, datasets, found.values["attributes"], shapes)
 
 
 def read_columns(path: Path, wanted: Iterable[str]) -> dict[str, FloatArray]:
@@ -164,48 +153,28 @@ def _columns(file: Hdf5) -> dict[str, list[tuple[str, int | None]]]:
     return known
 
 
-def _run_child(path: Path, target: Path, keep: Sequence[str]) -> None:
-    command = [sys.executable, "-c", _CHILD, str(path.resolve()), str(target), json.dumps(list(keep))]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False, stdin=subprocess.DEVNULL
-        )
-    except subprocess.TimeoutExpired as error:
-        raise DataError(f"could not be read within {_TIMEOUT_S:g} s; it is damaged or too large", where=path) from error
-    if done.returncode != 0 or not target.exists():
-        reason = done.stderr.strip().splitlines()
-        told = reason[-1] if reason else f"the reader ended with status {done.returncode}"
-        raise DataError(f"is no readable HDF5 file: {told}", where=path)
-
-
 # --- the child's side -------------------------------------------------------------------------------------------------
 
 
-def _child(source: str, target: str, keep: str) -> None:
-    """Read ``source`` and write what is wanted of it to ``target`` and beside it; in a process of its own."""
-    if sys.platform != "win32":
-        resource = import_module("resource")
-        _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        soft = _MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(_MEMORY_BYTES, hard)
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+def _load(asked: child.Told) -> child.Told:
+    """Return the datasets that are wanted, and all shapes and attributes; runs in a process of its own."""
     h5py = optional("h5py", extra="hdf5", reads="an HDF5 file")
-    patterns = json.loads(keep)
-    told: dict[str, Any] = {"datasets": {}, "shapes": {}, "attributes": {}}
-    with h5py.File(source, "r") as file:
-        told["attributes"][""] = _attributes(file)
+    datasets: dict[str, NDArray[Any]] = {}
+    shapes: dict[str, list[int]] = {}
+    attributes: dict[str, dict[str, Any]] = {}
+    with h5py.File(asked.values["path"], "r") as file:
+        attributes[""] = _attributes(file)
 
         def visit(name: str, item: Any) -> None:
-            told["attributes"][name] = _attributes(item)
+            attributes[name] = _attributes(item)
             if not isinstance(item, h5py.Dataset) or item.dtype.kind not in "iufb" or item.shape is None:
                 return
-            told["shapes"][name] = list(item.shape)
-            if any(fnmatchcase(name, pattern) for pattern in patterns):
-                place = f"{len(told['datasets'])}.npy"
-                np.save(Path(target).parent / place, np.asarray(item[()]), allow_pickle=False)
-                told["datasets"][name] = place
+            shapes[name] = list(item.shape)
+            if any(fnmatchcase(name, pattern) for pattern in asked.values["keep"]):
+                datasets[name] = np.asarray(item[()])
 
         file.visititems(visit)
-    Path(target).write_text(json.dumps(told), encoding="utf-8")
+    return child.Told({"shapes": shapes, "attributes": attributes}, datasets)
 
 
 def _attributes(item: Any) -> dict[str, Any]:
