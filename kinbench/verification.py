@@ -139,7 +139,8 @@ def _quiet(done: int, total: int, label: str) -> None:
 def validate(store_path: Path | str, *, on_progress: Progress = _quiet) -> Report:
     """Check every file and every recording of a store. Raises ``StoreError`` where there is no store.
 
-    A recording that cannot be read is reported and the others are checked all the same.
+    A recording that cannot be read is reported and the others are checked all the same. Recordings too short to say
+    much alone are looked at together as well, person by person; what they say stands under a name of its own.
     """
     opened = store.open(store_path)
     keys = opened.found()  # and not keys(), which refuses a store in which one recording is damaged
@@ -150,6 +151,7 @@ def validate(store_path: Path | str, *, on_progress: Progress = _quiet) -> Repor
     breaches: list[tuple[str, Breach]] = []
     findings: list[tuple[str, Finding]] = []
     warned: list[tuple[str, Tip]] = []
+    short = inspection.Short()
     for done, key in enumerate(keys, start=1):
         name = str(key)
         on_progress(done, total, name)
@@ -166,6 +168,8 @@ def validate(store_path: Path | str, *, on_progress: Progress = _quiet) -> Repor
         else:
             findings += [(name, finding) for finding in inspection.check(recording)]
             warned += [(name, tip) for tip in inspection.tips(recording)]
+            short.add(recording)
+    findings += [(name, finding) for name, each in inspection.check_joined(short).items() for finding in each]
     on_progress(total, total, "done")
     pooled = inspection.pool(_by_recording(findings))
     return Report(

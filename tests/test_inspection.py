@@ -12,7 +12,8 @@ from scipy.spatial.transform import Rotation
 from kinbench import inspection, virtual_imu
 from kinbench.alignment import align
 from kinbench.harmonisation import harmonise
-from kinbench.inspection.values import clipped, spikes
+from kinbench.inspection.saturation import clipped
+from kinbench.inspection.values import spikes
 from kinbench.recording import Key, Placement, Recording, angle_dataset, imu_dataset, segment_dataset, with_rotations
 
 RATE_HZ = 100.0

@@ -108,8 +108,9 @@ def test_spoiled_files_hide_neither_each_other_nor_the_breaches_and_physics_of_t
     assert sorted({sentence.partition(":")[0] for sentence in report.damaged}) == names
     assert [key for key, _ in report.unread] == [f"lab/S1/1/{name}" for name in ("a", "b", "c", "foo bar")]
     assert [key for key, _ in report.breaches] == ["lab/S1/1/e"]
-    assert {key for key, _ in report.failures} == {"lab/S1/1/f"}
-    assert {key for key, _ in report.findings} == {f"lab/S1/1/{name}" for name in "efg"}
+    joined = "lab/S1: 2 short recordings joined"
+    assert {key for key, _ in report.failures} == {"lab/S1/1/f", joined}
+    assert {key for key, _ in report.findings} == {*(f"lab/S1/1/{name}" for name in "efg"), joined}
     assert "if it is no recording, move it elsewhere" in report.text()
     assert "7 recordings, 4 unread; 5 faults of files" in report.text()
 

@@ -21,15 +21,19 @@ from kinbench.inspection._estimates import (
 from kinbench.inspection.comparison import Comparison, Gait, Pair, compare, gait_of
 from kinbench.inspection.findings import CAUSES, Finding, Verdict, sensors_of
 from kinbench.inspection.inertia import check_carried
+from kinbench.inspection.joining import Short
 from kinbench.inspection.motion import check_axes, check_gravity, check_gyro_unit, check_quaternion, moves
 from kinbench.inspection.mounting import check_joint_axes, check_up
-from kinbench.inspection.packets import check_packets, check_zero_angles
+from kinbench.inspection.packets import check_ends, check_packets, check_zero_angles
 from kinbench.inspection.places import check_places
 from kinbench.inspection.pooling import Pooled, pool
 from kinbench.inspection.timing import check_sync
 from kinbench.inspection.tips import Tip, tips
 from kinbench.inspection.values import check_angles, check_clock, check_values
 from kinbench.recording import Recording
+
+_OF_EACH = frozenset({"clock", "gaps", "rate", "missing at the ends", "drift"})
+"""Checks whose answer is each recording's own, however short."""
 
 __all__ = [
     "CAUSES",
@@ -39,9 +43,11 @@ __all__ = [
     "Gait",
     "Pair",
     "Pooled",
+    "Short",
     "Tip",
     "Verdict",
     "check",
+    "check_joined",
     "compare",
     "estimate_acceleration",
     "estimate_angle_unit",
@@ -63,7 +69,8 @@ def check(recording: Recording) -> list[Finding]:
 
     Clock, gyro unit; per sensor gravity, quaternion, axes, up, spikes, clipping, stuck values; gyro against
     accelerometer, with the direction and rate of time; lost and doubled samples and zeros; per joint the axes against
-    the reference; sides and segments; the reference's clock and angles; sync and its drift.
+    the reference; the reference's clock and angles; what is missing at the ends; sides and
+    segments; sync and its drift.
     """
     rates = recording.attrs.get("rates") or {}
     findings: list[Finding] = []
@@ -86,6 +93,18 @@ def check(recording: Recording) -> list[Finding]:
         findings += check_clock("reference", recording.reference, rates.get("reference") or {})
         findings += check_angles(recording.reference, moving=any(map(moves, sensors)))
         findings += check_zero_angles(recording.reference)
+    findings += check_ends(recording.imu, recording.reference)
     findings += check_places(recording, sensors)
     findings += check_sync(recording)
     return findings
+
+
+def check_joined(short: Short) -> dict[str, list[Finding]]:
+    """Return the findings about short recordings of one person laid one behind the other, by a name for people.
+
+    What was gathered is looked at as ``check`` does, but for clocks and ends, which are each recording's own.
+    """
+    return {
+        name: [finding for finding in check(recording) if finding.check not in _OF_EACH]
+        for name, recording in short.joined().items()
+    }

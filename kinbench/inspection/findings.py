@@ -16,6 +16,7 @@ Verdict = Literal["PASS", "FAIL", "NOT ASSESSED"]
 CAUSES = {
     "unit": "acceleration, angular rate or angle in another unit than declared",
     "scale": "a factor that is no unit's",
+    "bias": "a constant added to angular rate or acceleration",
     "gravity": "gravity taken away, or still there, against what is declared",
     "axes": "a sensor's axes exchanged or turned round, or its rotation to the segment",
     "sign": "a joint angle counted the other way",
@@ -56,6 +57,8 @@ class Finding:
     cause: str = ""
     mend: str = ""
     evidence: Mapping[str, float] = field(default_factory=dict)
+    within: float | None = None
+    """Of a pass that holds only so far: up to where ``value``'s truth may still lie, in its unit."""
 
     @property
     def kind(self) -> str:
@@ -124,3 +127,9 @@ def norm(values: FloatArray) -> FloatArray:
     """Return the length of each row."""
     lengths: FloatArray = np.linalg.norm(values, axis=-1)
     return lengths
+
+
+def runs_of(flags: BoolArray) -> list[tuple[int, int]]:
+    """Return [start, stop) of every run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
+    return [(int(start), int(stop)) for start, stop in zip(edges[::2], edges[1::2], strict=True)]

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 from scipy.spatial.transform import Rotation
 
-from kinbench.inspection.findings import BoolArray, Finding, FloatArray, Sensor, norm
+from kinbench.inspection.findings import BoolArray, Finding, FloatArray, Sensor, norm, runs_of
 
 MOVING_RAD_S = 0.3
 LEAST_S = 4.0
@@ -30,6 +30,14 @@ ZERO_ROWS = 3
 ZERO_STEP = 0.05
 """Of the signal's root mean square: zeros that a sensor at rest reads are entered by less."""
 ZERO_ANGLE_DEG = 4.0
+ZERO_BEND = 6.0
+"""Times the 99th percentile of the bends elsewhere: what moves cannot come to zero and stand there at once."""
+ZERO_FINEST = 50.0
+"""Times the finest digit: angles written so finely do not meet zero in every digit three times running."""
+END_S = 1.0
+END_SHARE = 0.02
+"""More than both missing at an end of one sensor or angle, where others go on, is a file cut short."""
+WHOLE_SHARE = 0.98
 
 
 def check_packets(sensors: Sequence[Sensor]) -> Iterator[Finding]:
@@ -79,43 +87,121 @@ def _zeros(sensor: Sensor) -> Iterator[Finding]:
         if len(values) < LEAST_SAMPLES:
             yield Finding(check, "NOT ASSESSED", where, f"only {len(values)} samples")
             continue
-        found = _zero_runs(values, ZERO_STEP * float(np.sqrt(np.nanmean(norm(values) ** 2))))
-        if found:
-            mend = "mask them"
-            message = f"{found} samples of exact zeros between values; missing data must be masked"
-            yield Finding(check, "FAIL", where, message, float(found), "missing:zeros", mend)
-        else:
-            yield Finding(check, "PASS", where, "no zeros among values", 0.0)
+        step = ZERO_STEP * float(np.sqrt(np.nanmean(norm(values) ** 2)))
+        yield _zero(where, values, [float(norm(values[at])) > step for at in range(len(values))], "values")
 
 
-def _zero_runs(values: FloatArray, step: float) -> int:
-    """Return how many samples lie in runs of exact zeros that begin or end with a step, (n, k) values."""
-    zero = (values == 0).all(axis=1)
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], zero, [False]]).astype(np.int8)))
-    total = 0
-    for start, stop in zip(edges[::2], edges[1::2], strict=True):
-        beside = [values[at] for at in (start - 1, stop) if 0 <= at < len(values)]
-        known = [float(norm(value)) for value in beside if np.isfinite(value).all()]
-        if stop - start >= ZERO_ROWS and known and max(known) > step:
-            total += int(stop - start)
-    return total
+def _zero(where: str, values: FloatArray, beside: Sequence[bool] | BoolArray, what: str) -> Finding:
+    """Judge runs of exact zeros in (n, k) values; ``beside`` (n,) says where a zero beside a value is no continuation.
+
+    Runs that the signal may have reached by itself, as at rest, are neither passed nor failed.
+    """
+    check = "zeros for missing"
+    told = [(start, stop) for start, stop in runs_of((values == 0).all(axis=1)) if stop - start >= ZERO_ROWS]
+    if not told:
+        return Finding(check, "PASS", where, f"no zeros among {what}", 0.0)
+    wrong = [
+        (start, stop) for start, stop in told
+        if any(beside[at] for at in (start - 1, stop) if 0 <= at < len(values) and np.isfinite(values[at]).all())
+    ]  # fmt: skip
+    found = sum(stop - start for start, stop in wrong)
+    if found:
+        message = f"{found} samples of exact zeros between {what}; missing data must be masked"
+        return Finding(check, "FAIL", where, message, float(found), "missing:zeros", "mask them")
+    return Finding(check, "NOT ASSESSED", where, f"{len(told)} runs of exact zeros, which rest may have been")
 
 
 def check_zero_angles(reference: xr.Dataset) -> Iterator[Finding]:
-    """Look for runs of exact zeros in the reference's angles that begin or end with a jump."""
+    """Look for runs of exact zeros in the reference's angles that no joint's motion leads into or out of."""
     if "angle" not in reference:
         return
     for column, name in enumerate(str(dof) for dof in reference["dof"].values):
-        values = np.asarray(reference["angle"].values[:, column], dtype=np.float64)[:, None]
-        found = _zero_runs(values, ZERO_ANGLE_DEG)
+        values = np.asarray(reference["angle"].values[:, column], dtype=np.float64)
         where = f"reference.angle[{name}]"
         if len(values) < LEAST_SAMPLES:
             yield Finding("zeros for missing", "NOT ASSESSED", where, f"only {len(values)} samples")
-        elif found:
-            message = f"{found} samples of exact zeros between angles; missing data must be masked"
-            yield Finding("zeros for missing", "FAIL", where, message, float(found), "missing:zeros", "mask them")
         else:
-            yield Finding("zeros for missing", "PASS", where, "no zeros among angles", 0.0)
+            yield _zero(where, values[:, None], _off_zero(values), "angles")
+
+
+def _off_zero(angle: FloatArray) -> BoolArray:
+    """Return where an angle (n,) in degrees is too far from zero, or moves too fast, to stand at zero one sample on.
+
+    Far is 4 degrees, or 50 times the finest digit; moving, that a line through the last two samples misses zero by
+    far more than the angle bends anywhere else.
+    """
+    known = np.unique(angle[np.isfinite(angle) & (angle != 0)])
+    finest = float(np.percentile(np.diff(known), 1.0)) if known.size > 1 else np.inf
+    far: BoolArray = np.abs(angle) > min(ZERO_ANGLE_DEG, ZERO_FINEST * finest)
+    bend = np.abs(np.diff(angle, n=2))
+    bend = bend[np.isfinite(bend) & (bend > 0)]
+    if bend.size:
+        limit = max(ZERO_BEND * float(np.percentile(bend, 99)), ZERO_FINEST * finest)
+        before = np.concatenate([[np.nan], np.diff(angle)])
+        after = np.concatenate([-np.diff(angle), [np.nan]])
+        far |= (np.abs(angle + before) > limit) & (np.abs(angle + after) > limit)
+    return far
+
+
+def check_ends(imu: xr.Dataset | None, reference: xr.Dataset | None) -> Iterator[Finding]:
+    """Look for sensors and angles that are missing at an end at which others go on, as of a file cut short."""
+    check = "missing at the ends"
+    for stream, data, dim, signals in (("imu", imu, "sensor", ("acc", "gyr", "quat")),
+                                       ("reference", reference, "dof", ("angle",))):  # fmt: skip
+        if data is None or dim not in data.sizes or not any(name in data for name in signals):
+            continue
+        there = _there(data, dim, [name for name in signals if name in data])
+        step_s = float(np.median(np.diff(data["time"].values))) if data.sizes["time"] > 1 else 0.0
+        yield from _ends(stream, [str(label) for label in data[dim].values], there, step_s)
+    if imu is not None and reference is not None and imu.sizes["time"] > 1 and reference.sizes["time"] > 1:
+        yield _overlap(check, imu, reference)
+
+
+def _there(data: xr.Dataset, dim: str, signals: Sequence[str]) -> BoolArray:
+    """Return (n, sensors or DoFs): whether any signal is there, and not masked."""
+    there = np.zeros((data.sizes["time"], data.sizes[dim]), dtype=bool)
+    for name in signals:
+        known = np.isfinite(data[name].values)
+        there |= known if known.ndim == 2 else known.all(axis=2)
+    if "valid" in data:
+        mask = np.asarray(data["valid"].values, dtype=bool)
+        there &= mask if mask.ndim == 2 else mask[:, None]
+    return there
+
+
+def _ends(stream: str, names: Sequence[str], there: BoolArray, step_s: float) -> Iterator[Finding]:
+    """Yield a failure for each column of (n, names) that ends early or starts late; where none does, one pass."""
+    check = "missing at the ends"
+    together = np.flatnonzero(there.any(axis=1))
+    failed, most_s = False, 0.0
+    for column, name in enumerate(names):
+        own = np.flatnonzero(there[:, column])
+        if not own.size:
+            continue  # nothing at all was declared missing, or is the schema's business
+        lost = {"first": int(own[0] - together[0]), "last": int(together[-1] - own[-1])}
+        end = max(lost, key=lambda name: lost[name])
+        missing_s, share = lost[end] * step_s, lost[end] / max(1, together[-1] - together[0])
+        most_s = max(most_s, missing_s)
+        if missing_s > END_S and share > END_SHARE:
+            failed = True
+            message = f"nothing in the {end} {missing_s:.1f} s, {share:.0%} of what the others cover"
+            mend = "fetch the whole file, or cut the recording to what all cover"
+            yield Finding(check, "FAIL", f"{stream}[{name}]", f"{message}; {mend}", missing_s, "missing:ends", mend)
+    if not together.size or (together[-1] - together[0]) * step_s < LEAST_S:
+        yield Finding(check, "NOT ASSESSED", stream, f"shorter than {LEAST_S:g} s")
+    elif not failed:
+        yield Finding(check, "PASS", stream, f"all end and start within {most_s:.2f} s of each other", most_s)
+
+
+def _overlap(check: str, imu: xr.Dataset, reference: xr.Dataset) -> Finding:
+    """Tell how much of the sensors' time the reference covers: less may be meant, or its file be cut short."""
+    first, last = (float(imu["time"].values[at]) for at in (0, -1))
+    start, stop = (float(reference["time"].values[at]) for at in (0, -1))
+    share = max(0.0, min(last, stop) - max(first, start)) / max(last - first, 1e-9)
+    told = f"the reference covers {share:.0%} of the sensors' time"
+    if share >= WHOLE_SHARE and last - first >= LEAST_S:
+        return Finding(check, "PASS", "reference", told, share)
+    return Finding(check, "NOT ASSESSED", "reference", f"{told}; it may be meant so, or its file be cut short", share)
 
 
 def _jumps(sensor: Sensor) -> Finding:

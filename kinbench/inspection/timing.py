@@ -50,8 +50,8 @@ def check_sync(recording: Recording) -> Iterator[Finding]:
         mend = f"shift the reference by {lag.shift_s:+.4f} s"
         yield Finding("sync", "FAIL", where, message, lag.shift_s, "sync", mend)
     else:
-        yield Finding("sync", "PASS", where, f"{told}: {samples:+.2f} samples, up to {limit_s * rate_hz:.2f} allowed",
-                      lag.shift_s)  # fmt: skip
+        message = f"{told}: {samples:+.2f} samples; known within {limit_s * rate_hz:.2f}, less could not be told"
+        yield Finding("sync", "PASS", where, message, lag.shift_s, within=limit_s)
     yield _drift(imu, reference, rate_hz)
 
 

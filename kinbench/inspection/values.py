@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from kinbench.inspection.findings import BoolArray, Finding, FloatArray, Sensor
+from kinbench.inspection.findings import BoolArray, Finding, FloatArray, Sensor, runs_of
 from kinbench.inspection.motion import body_rate
+from kinbench.inspection.saturation import judge_range
 from kinbench.schema import DOFS
 
 RATE_TOLERANCE = 0.005
@@ -24,9 +25,6 @@ SPIKE_OVER_PEAKS = 4.0
 SPIKE_QUIET = 0.15
 SPIKE_REACH = 12
 STUCK_S = 0.5
-CLIP_SAMPLES = 4
-CLIP_HITS = 6
-"""Samples of one and the same extreme value: peaks do not agree to the last digit so often."""
 TURNS_DEG = 500.0
 """No joint turns so far; degrees taken for radians are 57 times too many, even of a stiff ankle."""
 _LEAST_SAMPLES = 50
@@ -118,7 +116,7 @@ def check_values(sensor: Sensor) -> Iterator[Finding]:
             yield Finding("values", "NOT ASSESSED", where, f"fewer than {_LEAST_SAMPLES} samples")
             continue
         yield _spikes(where, values, sensor.time)
-        yield _clipping(where, values, _turned(sensor) if name == "gyr" else None)
+        yield judge_range(where, values, _turned(sensor) if name == "gyr" else None)
         yield _stuck(where, values, sensor.rate_hz)
 
 
@@ -178,72 +176,14 @@ def _largest_around(size: FloatArray) -> FloatArray:
     return around
 
 
-def _clipping(where: str, values: FloatArray, true: FloatArray | None) -> Finding:
-    """Judge flat tops; ``true`` (n, 3) is another source of the same signal, which says whether it went further."""
-    for axis, name in enumerate("xyz"):
-        runs, level = clipped(values[:, axis])
-        if not runs:
-            continue
-        told = f"{runs} runs of {name} flat at its extreme {level:.4g}"
-        mend = "mask what is flat; record with a larger range"
-        if true is None:
-            message = f"{told}; the sensor's range was too small (no second source to confirm it)"
-            return Finding("clipping", "FAIL", where, message, float(runs), "clipping", mend)
-        flat = np.abs(values[:, axis] - level) <= 1e-3 * abs(level)
-        beyond = float(np.nanmax(true[flat, axis] / level)) if np.isfinite(true[flat, axis]).any() else np.nan
-        if beyond > 1.02:
-            message = f"{told}, where its orientation turned {beyond:.2f} times as fast; its range was too small"
-            return Finding("clipping", "FAIL", where, message, float(runs), "clipping", mend)
-        message = f"{told}, but its orientation turned no faster there"
-        return Finding("clipping", "NOT ASSESSED", where, message, float(runs))
-    return Finding("clipping", "PASS", where, "no flat top", 0.0)
-
-
-def clipped(values: FloatArray) -> tuple[int, float]:
-    """Return (runs, level): how often the signal stays flat at its largest magnitude, entered by a jump.
-
-    A smooth peak is flat too, but not before it has slowed down; and a resting value is no extreme.
-    """
-    total, at = 0, 0.0
-    span = float(np.nanmax(values) - np.nanmin(values))
-    for level in (float(np.nanmax(values)), float(np.nanmin(values))):
-        near = np.abs(values - level) <= 1e-3 * abs(level)
-        for start, stop in _runs(near):
-            if stop - start < CLIP_SAMPLES or start == 0 or stop == values.size:
-                continue
-            flat = float(np.ptp(values[start:stop]))
-            entered = min(abs(values[start] - values[start - 1]), abs(values[stop - 1] - values[stop]))
-            if entered > 0.02 * span and entered > 10 * flat:
-                total, at = total + 1, level
-        if not total and (runs := _hits(values, level, span)):
-            total, at = runs, level
-    return total, at
-
-
-def _hits(values: FloatArray, level: float, span: float) -> int:
-    """Return how many short runs end at the very same extreme, entered by a jump; 0 where they may be chance."""
-    runs = [
-        (start, stop) for start, stop in _runs(values == level)
-        if start and stop < values.size
-        and min(abs(level - values[start - 1]), abs(level - values[stop])) > 0.02 * span
-    ]  # fmt: skip
-    return len(runs) if sum(stop - start for start, stop in runs) >= CLIP_HITS else 0
-
-
 def _stuck(where: str, values: FloatArray, rate_hz: float) -> Finding:
     same = (np.diff(values, axis=0) == 0).all(axis=1)
-    longest = max((stop - start + 1 for start, stop in _runs(same)), default=0)
+    longest = max((stop - start + 1 for start, stop in runs_of(same)), default=0)
     length_s = longest / rate_hz if rate_hz else 0.0
     if longest >= 10 and length_s >= STUCK_S:
         message = f"the same numbers for {length_s:.2f} s; missing data must be masked, not repeated"
         return Finding("stuck", "FAIL", where, message, length_s, "missing:repeated", "mask what is repeated")
     return Finding("stuck", "PASS", where, "never repeats itself", length_s)
-
-
-def _runs(flags: BoolArray) -> list[tuple[int, int]]:
-    """Return [start, stop) of every run of True."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
-    return [(int(start), int(stop)) for start, stop in zip(edges[::2], edges[1::2], strict=True)]
 
 
 # --- the reference ---------------------------------------------------------------------------------------------------
