@@ -18,6 +18,11 @@ SEEN_ROLES: tuple[Role, ...] = ("fit", "validation", "adaptation", "stopping")
 FIT_ROLES: tuple[Role, ...] = ("fit", "validation")
 """Roles that the first fit sees."""
 
+Leak = Literal["person", "overlap", "embargo", "samples", "transform", "pre-training"]
+LEAKS: tuple[Leak, ...] = ("person", "overlap", "embargo", "samples", "transform", "pre-training")
+"""What the leak check finds: a person on both sides; spans of two roles that share time, or stand too near; a run of
+native samples on both sides; a statistic fitted on test spans; a test person in a model's pre-training."""
+
 
 @dataclass(frozen=True)
 class ProtocolCard:
@@ -26,6 +31,9 @@ class ProtocolCard:
     ``scope``: 'dataset' (folds of one dataset at a time) or 'datasets' (all of them together). ``adapts``: some folds
     have adaptation spans, and those need a model with ``adapt``. ``study`` says that folds differ in more than who is
     tested (``Fold.condition``): its table has a row for each condition, and answers a question instead of ranking.
+
+    ``leaks`` are the kinds that a historical protocol keeps from its source, in the open: the leak check lets these
+    through, and no other; a protocol with any never ranks.
     """
 
     name: str
@@ -37,6 +45,14 @@ class ProtocolCard:
     adapts: bool = False
     ranks: bool = True
     study: bool = False
+    leaks: tuple[Leak, ...] = ()
+
+    def __post_init__(self) -> None:
+        strange = sorted(set(self.leaks) - set(LEAKS))
+        if strange:
+            raise ValueError(f"{self.name}: leaks: expected some of {', '.join(LEAKS)}, got {', '.join(strange)}")
+        if self.leaks and self.ranks:
+            raise ValueError(f"{self.name}: a protocol that leaks ({', '.join(self.leaks)}) must not rank")
 
 
 @dataclass(frozen=True)
@@ -54,6 +70,9 @@ class Fold:
     drawn over, such as ``{"seconds": 30}``. ``segments`` are the sensors that the model gets, all of the task's where
     it is None. ``fit_changes`` are made to what it learns from (fit and validation), ``test_changes`` to the inputs it
     is tested on; the reference that it is scored against is never changed.
+
+    ``manifest`` is the sha256 of the split manifest that dealt the persons, None where they were dealt among those
+    present.
     """
 
     name: str
@@ -69,6 +88,7 @@ class Fold:
     segments: tuple[str, ...] | None = None
     fit_changes: tuple[Change, ...] = ()
     test_changes: tuple[Change, ...] = ()
+    manifest: str | None = None
 
     @property
     def adapts(self) -> bool:
@@ -118,6 +138,7 @@ def _beyond_spans(fold: Fold) -> dict[str, Any]:
         "adapts_to": "" if fold.adapts_to == "person" else fold.adapts_to,
         "condition": dict(fold.condition),
         "test_changes": [change.plain() for change in fold.test_changes],
+        "manifest": fold.manifest or "",
     }
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinbench.errors import LeakError
-from kinbench.protocol.folds import SEEN_ROLES, Fold, Role
+from kinbench.protocol.folds import SEEN_ROLES, Fold, Leak, Role
 from kinbench.recording import Span, TaskEntry
 from kinbench.windows import Samples
 from kinbench.windows.fingerprints import RUN, HashArray
@@ -41,12 +41,14 @@ def check_leaks(
     transforms: Sequence[Transform] = (),
     trained_on: Sequence[str] = (),
     cell: str | None = None,
-) -> None:
-    """Raise ``LeakError`` with one sentence per leak; return where there is none.
+    declared: Sequence[Leak] = (),
+) -> tuple[str, ...]:
+    """Raise ``LeakError`` with one sentence per leak that is not ``declared``; return those of the declared kinds.
 
     ``entries`` are all those the fold was made from. ``signals`` gives a recording's native-rate samples by key;
     without it, shared samples are not looked for. ``trained_on`` lists the persons of a model's pre-training. ``cell``
-    (protocol, fold) is what the sentences name; the fold's name where it is left out.
+    (protocol, fold) is what the sentences name; the fold's name where it is left out. ``declared`` are the kinds of leak
+    that a historical protocol's card owns up to.
     """
     cell = cell or f"fold '{fold.name}'"
     known = {str(entry.key): entry for entry in entries}
@@ -54,16 +56,19 @@ def check_leaks(
     strangers = sorted({span.key for span in spans if span.key not in known})
     if strangers:
         raise LeakError(f"{cell}: cannot be checked, since the task has no recording {', '.join(strangers)}.")
-    found = [
-        *_persons(fold, known),
-        *_borders(fold, known),
-        *_transforms(fold, known, transforms),
-        *_trained_on(fold, known, trained_on),
-    ]
+    found: dict[Leak, list[str]] = {
+        "person": list(_persons(fold, known)),
+        **_borders(fold, known),
+        "transform": list(_transforms(fold, known, transforms)),
+        "pre-training": list(_trained_on(fold, known, trained_on)),
+    }
     if signals is not None:
-        found += _shared_samples(fold, known, transforms, signals)
-    if found:
-        raise LeakError("\n".join(f"{cell}: {sentence}" for sentence in found))
+        found["samples"] = list(_shared_samples(fold, known, transforms, signals))
+    told = {kind: [f"{cell}: {sentence}" for sentence in sentences] for kind, sentences in found.items()}
+    refused = [sentence for kind, sentences in told.items() if kind not in declared for sentence in sentences]
+    if refused:
+        raise LeakError("\n".join(refused))
+    return tuple(sentence for sentences in told.values() for sentence in sentences)
 
 
 # --- persons ---------------------------------------------------------------------------------------------------------
@@ -105,8 +110,8 @@ def _trained_on(fold: Fold, known: Mapping[str, TaskEntry], trained_on: Sequence
 # --- borders ---------------------------------------------------------------------------------------------------------
 
 
-def _borders(fold: Fold, known: Mapping[str, TaskEntry]) -> Iterator[str]:
-    """Yield overlaps and broken embargoes: spans of two roles in one recording stand two embargoes apart.
+def _borders(fold: Fold, known: Mapping[str, TaskEntry]) -> dict[Leak, list[str]]:
+    """Return overlaps and broken embargoes: spans of two roles in one recording stand two embargoes apart.
 
     The two embargoes are those on either side of the border. ``test_long`` holds ``test``, so those two may meet.
     """
@@ -114,6 +119,7 @@ def _borders(fold: Fold, known: Mapping[str, TaskEntry]) -> Iterator[str]:
     for role, spans in fold.roles.items():
         for span in spans:
             by_key[span.key].append((span, role))
+    found: dict[Leak, list[str]] = {"overlap": [], "embargo": []}
     for key in sorted(by_key):
         furthest: dict[Role, Span] = {}
         told: set[frozenset[Role]] = set()
@@ -121,21 +127,22 @@ def _borders(fold: Fold, known: Mapping[str, TaskEntry]) -> Iterator[str]:
             for other, before in furthest.items():
                 pair = frozenset((role, other))
                 if len(pair) == 2 and pair != frozenset(TEST_ROLES) and pair not in told:
-                    sentence = _too_close((before, other), (span, role), known[key])
-                    if sentence is not None:
+                    leak = _too_close((before, other), (span, role), known[key])
+                    if leak is not None:
                         told.add(pair)
-                        yield sentence
+                        found[leak[0]].append(leak[1])
             if role not in furthest or span.stop > furthest[role].stop:
                 furthest[role] = span
+    return found
 
 
-def _too_close(before: tuple[Span, Role], after: tuple[Span, Role], entry: TaskEntry) -> str | None:
+def _too_close(before: tuple[Span, Role], after: tuple[Span, Role], entry: TaskEntry) -> tuple[Leak, str] | None:
     distance = after[0].start - before[0].stop
     both = f"{_named(*before)} and {_named(*after)}"
     if distance < 0:
-        return f"{both} overlap by {min(-distance, after[0].stop - after[0].start)} samples."
+        return "overlap", f"{both} overlap by {min(-distance, after[0].stop - after[0].start)} samples."
     if distance < 2 * entry.embargo:
-        return (
+        return "embargo", (
             f"{both} are {distance} samples apart; the embargo of {entry.embargo} on both sides of a border asks for "
             f"{2 * entry.embargo}."
         )
