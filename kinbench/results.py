@@ -93,7 +93,10 @@ class _Part(BaseModel):
 
 
 class ProtocolPart(_Part):
-    """The protocol's card as it was. ``sees``: what a model may see of the test person."""
+    """The protocol's card as it was.
+
+    ``sees``: what a model may see of the test person. ``leaks``: what it sees besides, as a historical source had it.
+    """
 
     name: str
     version: int
@@ -103,6 +106,7 @@ class ProtocolPart(_Part):
     adapts: bool
     ranks: bool
     study: bool = False
+    leaks: tuple[str, ...] = ()
 
 
 class TaskPart(_Part):

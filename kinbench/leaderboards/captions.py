@@ -26,6 +26,7 @@ def caption(
         f"{first.task.title} (task {first.task.name}, version {first.task.version}).",
         f"{metrics[0]}: {metric.title}, in {unit}; {_BETTER[metric.better]}.",
         f"Of the test person the model sees: {first.protocol.sees}.",
+        *_leaks(first.protocol.leaks),
         "Each person's valid test samples are pooled; values are means over DoFs and seeds within a person, then "
         "mean ± SD over persons, with a 95 % bootstrap interval over persons.",
         _who(grids, transfer),
@@ -46,6 +47,12 @@ def caption(
     if any(result.simulation for result in found.every):
         sentences.append(SIMULATION)
     return " ".join(sentences)
+
+
+def _leaks(kinds: Sequence[str]) -> list[str]:
+    if not kinds:
+        return []
+    return [f"THIS PROTOCOL LEAKS, as its source does ({', '.join(kinds)}): its scores are for history, not to compare."]
 
 
 def _who(grids: Mapping[tuple[str, str], Grid], transfer: bool) -> str:

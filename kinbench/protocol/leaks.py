@@ -47,8 +47,8 @@ def check_leaks(
 
     ``entries`` are all those the fold was made from. ``signals`` gives a recording's native-rate samples by key;
     without it, shared samples are not looked for. ``trained_on`` lists the persons of a model's pre-training. ``cell``
-    (protocol, fold) is what the sentences name; the fold's name where it is left out. ``declared`` are the kinds of leak
-    that a historical protocol's card owns up to.
+    (protocol, fold) is what the sentences name; the fold's name where it is left out. ``declared`` are the kinds that a
+    historical protocol's card owns up to.
     """
     cell = cell or f"fold '{fold.name}'"
     known = {str(entry.key): entry for entry in entries}

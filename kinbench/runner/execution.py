@@ -174,7 +174,9 @@ def _lose(space: Workspace, job: Job, sentence: str) -> list[Result]:
 def _score(space: Workspace, job: Job, cell: Cell, fits: Fits) -> Result:
     watch = Stopwatch()
     with watch.time("leak_check"):
-        space.check(cell.fold, cell.fold_digest, cell.task, cell.model.card.trained_on, cell.label)
+        space.check(
+            cell.fold, cell.fold_digest, cell.task, cell.model.card.trained_on, cell.label, cell.protocol.leaks
+        )
     fitted = fits.take(cell, watch)
     adapted = _adapt(space, cell, fitted, watch) if cell.fold.adapts else {}
     data = space.data(cell.task, cell.fold.test_dataset)
@@ -245,7 +247,7 @@ def _unscored(space: Workspace, cell: Cell, limit: int | None) -> Result:
         status="failed", key=cell.key, fit_key=cell.fit_key,
         protocol=ProtocolPart(
             name=card.name, version=card.version, title=card.title, sees=card.sees, scope=card.scope,
-            adapts=card.adapts, ranks=card.ranks, study=card.study,
+            adapts=card.adapts, ranks=card.ranks, study=card.study, leaks=card.leaks,
         ),
         task=TaskPart(
             name=task.name, version=task.version, title=task.title, dofs=task.dofs, definition=_plain(asdict(task)),

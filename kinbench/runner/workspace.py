@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kinbench import plugins, windows
-from kinbench.protocol import Fold, check_leaks
+from kinbench.protocol import Fold, Leak, check_leaks
 from kinbench.recording import SensorEntry, Span, TaskEntry
 from kinbench.runner.cells import ModelChoice
 from kinbench.store import Store
@@ -90,8 +90,13 @@ class Workspace:
         data = self.data(task, fold.test_dataset)
         return data.changed(fold.test_changes, tested).narrowed(fold.narrowed(task))
 
-    def check(self, fold: Fold, digest: str, task: Task, trained_on: tuple[str, ...], cell: str) -> None:
-        """Refuse a fold that leaks: raises ``LeakError`` naming ``cell``. A fold found clean is not looked at again."""
+    def check(
+        self, fold: Fold, digest: str, task: Task, trained_on: tuple[str, ...], cell: str, declared: tuple[Leak, ...]
+    ) -> None:
+        """Refuse a fold that leaks: raises ``LeakError`` naming ``cell``. A fold found clean is not looked at again.
+
+        Leaks that its protocol's card declares are let through.
+        """
         if (digest, trained_on) in self._checked:
             return
         homes: dict[str, TaskData] = {}
@@ -100,6 +105,6 @@ class Workspace:
             homes |= {str(entry.key): data for entry in data.entries}
         check_leaks(
             fold, self.entries(fold, task), signals=lambda key: homes[key].samples(key), trained_on=trained_on,
-            cell=cell,
+            cell=cell, declared=declared,
         )  # fmt: skip
         self._checked.add((digest, trained_on))

@@ -126,7 +126,7 @@ def _check_fold(card: ProtocolCard, fold: Fold, entries: Sequence[TaskEntry]) ->
         )
     _check_persons(where, fold, known)
     try:
-        check_leaks(fold, entries, signals=None)
+        check_leaks(fold, entries, signals=None, declared=card.leaks)
     except LeakError as leak:
         raise AssertionError(f"{where} leaks: {leak}") from leak
 
