@@ -13,9 +13,11 @@ from kinbench.protocol.folds import (
     fold_digest,
 )
 from kinbench.protocol.leaks import Transform, check_leaks
+from kinbench.protocol.splits import SplitManifest, deal, read_manifest, write_manifest
 from kinbench.protocol.timelines import BLOCKS, blocks, cut, embargo, timelines, windows_in
 
 __all__ = [
-    "BLOCKS", "FIT_ROLES", "LEAKS", "ROLES", "SEEN_ROLES", "Fold", "Leak", "ProtocolCard", "Role", "Transform",
-    "blocks", "check_leaks", "cut", "embargo", "fit_digest", "fold_digest", "timelines", "windows_in",
+    "BLOCKS", "FIT_ROLES", "LEAKS", "ROLES", "SEEN_ROLES", "Fold", "Leak", "ProtocolCard", "Role", "SplitManifest",
+    "Transform", "blocks", "check_leaks", "cut", "deal", "embargo", "fit_digest", "fold_digest", "read_manifest",
+    "timelines", "windows_in", "write_manifest",
 ]  # fmt: skip

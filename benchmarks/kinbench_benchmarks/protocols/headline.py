@@ -6,7 +6,7 @@ What each may see of the test person is its card's ``sees``. All three test bloc
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from kinbench.errors import NotApplicable
 from kinbench.protocol import Fold, ProtocolCard
@@ -27,9 +27,7 @@ class UserIndividualised:
         found, notes = persons.having(ui_roles, ("fit", "test"))
         if not found:
             raise NotApplicable(f"Nobody has enough for '{self.card.name}': {'; '.join(notes) or 'no recording'}.")
-        return [
-            replace(persons.fold(person, (person,), roles, notes), individual=True) for person, roles in found.items()
-        ]
+        return [persons.fold(person, (person,), roles, notes, individual=True) for person, roles in found.items()]
 
 
 @dataclass(frozen=True)

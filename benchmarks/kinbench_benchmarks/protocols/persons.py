@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
 from kinbench.errors import NotApplicable
-from kinbench.protocol import BLOCKS, Fold, Role, cut, embargo, timelines, windows_in
+from kinbench.protocol import BLOCKS, Fold, Role, cut, deal, embargo, timelines, windows_in
 from kinbench.recording import Span, TaskEntry, natural
 from kinbench.tasks import Task
+from kinbench_benchmarks.splits import split_of
 
 MIN_WINDOWS = 4
 """An activity that leaves fewer windows in a block that a protocol needs is left out of that person."""
@@ -60,16 +61,23 @@ class Persons:
         self.embargoes = {str(entry.key): entry.embargo for entry in entries}
         self.datasets = tuple(sorted({entry.key.dataset for entry in entries}, key=natural))
         self.dataset = " + ".join(self.datasets)
+        self.manifest = split_of(self.dataset)
 
-    def fold(self, name: str, tested: tuple[str, ...], roles: Roles, notes: Notes) -> Fold:
-        """Return a fold that fits and tests within this dataset."""
+    def fold(self, name: str, tested: tuple[str, ...], roles: Roles, notes: Notes, *, individual: bool = False) -> Fold:
+        """Return a fold that fits and tests within this dataset; of persons dealt by a manifest, it names that one.
+
+        Nobody is dealt where a fold is ``individual``.
+        """
+        manifest = None if individual else self.manifest
         return Fold(
             name=name,
             test_persons=tested,
             train_datasets=self.datasets,
             test_dataset=self.dataset,
             roles=roles,
-            notes=notes,
+            notes=notes if manifest is None else (*notes, manifest.note(self.names)),
+            individual=individual,
+            manifest=None if manifest is None else manifest.sha256,
         )
 
     def having(
@@ -148,19 +156,41 @@ def generalised(
         raise NotApplicable(f"'{protocol}' needs two persons, and '{persons.dataset}' has {count}.")
     if not tested:
         raise NotApplicable(f"Nobody has enough for '{protocol}': {'; '.join(notes)}.")
-    dealt = count > LEAVE_ONE_OUT
-    order = by_hash(persons.names) if dealt else persons.names
     folds = []
-    for number in range(LEAVE_ONE_OUT if dealt else count):
-        held_out = order[number::LEAVE_ONE_OUT] if dealt else order[number : number + 1]
+    for name, held_out, others in dealt(persons):
         group = tuple(person for person in held_out if person in tested)
-        # Whoever comes next in order stands first, so that validation falls on the next one with enough windows.
-        others = [person for person in order[number + 1 :] + order[:number] if person not in held_out]
         roles = fit_and_validation(persons, others)
         if group and roles is not None:
-            folds.append((f"fold-{number + 1:02d}" if dealt else group[0], group, roles))
+            folds.append((name or group[0], group, roles))
     if not folds:
-        raise NotApplicable(f"'{protocol}' finds nobody in '{persons.dataset}' with a window to fit a model on.")
+        alike = " (its split manifest has all of them in one fold)" if len(dealt(persons)) == 1 else ""
+        raise NotApplicable(f"'{protocol}' finds nobody in '{persons.dataset}' with a window to fit a model on{alike}.")
+    return folds
+
+
+def dealt(persons: Persons) -> list[tuple[str, list[str], list[str]]]:
+    """Return (name, persons held out, the others) of every fold; the name is empty where one person is held out.
+
+    A person's fold is that of the dataset's split manifest, where there is one. Of the others, whoever comes next in
+    order stands first, so that validation falls on the next one with enough windows.
+    """
+    if persons.manifest is None and len(persons.names) <= LEAVE_ONE_OUT:
+        groups = [("", [person]) for person in persons.names]
+        order = persons.names
+    else:
+        order, manifest = by_hash(persons.names), persons.manifest
+        count = LEAVE_ONE_OUT if manifest is None else manifest.folds
+        fold_of = dict(deal(order, count)).__getitem__ if manifest is None else manifest.fold_of
+        groups = [
+            (f"fold-{number + 1:02d}", [person for person in order if fold_of(person) == number])
+            for number in range(count)
+        ]
+    folds = []
+    for name, held_out in groups:
+        if held_out:
+            first = order.index(held_out[0])
+            others = [person for person in order[first + 1 :] + order[:first] if person not in held_out]
+            folds.append((name, held_out, others))
     return folds
 
 
