@@ -180,7 +180,9 @@ def _sync(recordings: Sequence[Recording]) -> str:
         known = [(1e3 * s["measured_shift_s"], s["r"]) for s in of if s["measured_shift_s"] is not None]
         shifts = f" {min(known)[0]:+.1f} to {max(known)[0]:+.1f} ms" if len(known) > 1 else ""
         shifts = shifts or (f" {known[0][0]:+.1f} ms" if known else "")
-        least = f", r {min(r for _, r in known):.3f}" if known else " (not measurable)" if method != "none" else ""
+        least = f", r {min(r for _, r in known):.3f}" if known else ""
+        if not known and method != "none":
+            least = " by construction" if {s["by"] for s in of} == {"construction"} else " (not measurable)"
         told.append(f"{method}{shifts}{least}")
     return "; ".join(told)
 

@@ -14,7 +14,7 @@ from scipy.interpolate import CubicSpline
 from scipy.io import loadmat
 from scipy.spatial.transform import Rotation
 
-from kinbench.alignment import align, calibrate, confident, estimate_lag, rate_correlation
+from kinbench.alignment import CONSTRUCTION, align, calibrate, confident, estimate_lag, rate_correlation
 from kinbench.errors import DataError, UsageError
 from kinbench.kinematics import dofs_from_segments, rotation_from_angles
 from kinbench.recording import (
@@ -378,6 +378,17 @@ def test_a_shared_clock_is_measured_and_left_alone(leg, method):
     assert done.attrs["sync"]["shift_s"] == 0.0
     assert done.attrs["sync"]["measured_shift_s"] == pytest.approx(0.02, abs=0.003)
     assert done.attrs["history"] == []
+
+
+def test_sensors_made_of_the_reference_share_its_clock_by_construction(leg):
+    """Nothing is measured of them, unless somebody asks for an estimate; the step says how they came about."""
+    virtual = recorded(leg.imu(100.0, 30.0), leg.angles(100.0, 0.0, 30.0), Sync("same_clock"))
+    sync = align(virtual.with_step("virtual_imu")).attrs["sync"]
+    assert (sync["method"], sync["by"], sync["offset_s"], sync["shift_s"]) == ("same_clock", CONSTRUCTION, 0.0, 0.0)
+    assert sync["measured_shift_s"] is sync["r"] is sync["confident"] is sync["search_s"] is None
+    asked = replace(virtual, declared=replace(virtual.declared, sync=Sync("estimated"))).with_step("virtual_imu")
+    assert align(asked).attrs["sync"]["by"] == "rate"
+    assert align(asked).attrs["sync"]["r"] > 0.9
 
 
 def test_a_declared_offset_is_the_fact_and_what_remains_is_measured(leg):

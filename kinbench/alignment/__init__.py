@@ -26,6 +26,7 @@ FloatArray = NDArray[np.float64]
 
 __all__ = [
     "CONFIDENT",
+    "CONSTRUCTION",
     "WAYS",
     "Found",
     "Hops",
@@ -56,6 +57,10 @@ WAYS = {
 """What may be compared (``Sync.by``), and what each way needs."""
 
 
+CONSTRUCTION = "construction"
+"""What tells how the clocks stand where the sensors were made of the reference."""
+
+
 def align(recording: Recording) -> Recording:
     """Return the recording with calibrated rotations, the reference on the imu's clock, and time zero set.
 
@@ -65,8 +70,9 @@ def align(recording: Recording) -> Recording:
     ``measured_shift_s``, ``r``, ``margin``, ``spread_s`` (all None where the lag cannot be assessed); ``drift_ppm`` and
     ``residual_s`` (None where the way of measuring does not tell them; recorded, never applied: only the start of the
     reference moves); ``confident``; ``search_s``; ``by`` (one of ``WAYS``), and what that way saw besides: ``hops``, or
-    ``angle_deg``, ``angle_shift_s`` and ``turns``. Hops that both clocks agree on are no gait: under ``by="hops"``
-    half a second about each is marked not valid in both streams.
+    ``angle_deg``, ``angle_shift_s`` and ``turns``. Virtual sensors that were made of this very reference share its
+    clock by construction: then ``by`` is ``CONSTRUCTION``, and nothing is measured. Hops that both clocks agree on are
+    no gait: under ``by="hops"`` half a second about each is marked not valid in both streams.
 
     Last come the sensors of ``declared.automatic``. Their rotations are found by the sensors alone: models are scored
     on this reference, and an input that was turned to fit it has seen the answer. One that is found with confidence
@@ -167,6 +173,9 @@ def _synchronised(recording: Recording) -> Recording:
     imu, reference = recording.imu, recording.reference
     if imu is None or reference is None:
         return recording.with_attrs(sync=_report("none", request, imu, reference, 0.0, None))
+    if request.method == "same_clock" and _made_of_reference(recording):
+        report = _report(request.method, request, imu, reference, 0.0, None)
+        return recording.with_attrs(sync={**report, "search_s": None, "by": CONSTRUCTION})
     if request.method == "declared" and request.offset_s is None:
         raise UsageError(f"{recording.key}: sync.method 'declared' needs offset_s (start of the reference minus imu)")
     placed, shift_s = reference, 0.0
@@ -184,6 +193,11 @@ def _synchronised(recording: Recording) -> Recording:
         return done
     moved_s = hops.lag.shift_s if request.method == "estimated" else 0.0
     return _without_hops(done, hops.imu_s, [(start + moved_s, stop + moved_s) for start, stop in hops.reference_s])
+
+
+def _made_of_reference(recording: Recording) -> bool:
+    """Whether the sensors are virtual ones that ``virtual_imu.synthesise`` made of this reference."""
+    return any(step["step"] == "virtual_imu" for step in recording.attrs.get("history", ()))
 
 
 def _measured(imu: xr.Dataset, reference: xr.Dataset, request: Sync) -> tuple[Lag | None, Hops | None]:
