@@ -41,6 +41,7 @@ HOMES = {
     "pooch": ("kinbench/downloads",),
     "jinja2": ("kinbench/pages",),
     "matplotlib": ("kinbench/pages",),
+    "statsmodels": ("kinbench/statistics",),
     "yaml": ("adapters/kinbench_adapters/_lab",),
 }
 
