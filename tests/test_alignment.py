@@ -391,6 +391,30 @@ def test_sensors_made_of_the_reference_share_its_clock_by_construction(leg):
     assert align(asked).attrs["sync"]["r"] > 0.9
 
 
+def on_the_left(imu):
+    """The same sensors, told to be on the other leg."""
+    segments = [str(name).replace("_r", "_l") for name in imu["segment"].values]
+    return imu.assign_coords(segment=("sensor", segments), side=("sensor", ["left"] * len(segments)))
+
+
+@pytest.mark.parametrize("kind", ["angles", "segments"])
+def test_sensors_of_one_leg_beside_the_other_are_named(leg, kind):
+    reference = getattr(leg, kind)(100.0, 0.0, 20.0)
+    with pytest.raises(DataError) as error:
+        align(recorded(on_the_left(leg.imu(100.0, 20.0)), reference, Sync("estimated")))
+    (said,) = error.value.problems
+    assert "'thigh_r' on thigh_l" in said and "'shank_r' on shank_l" in said
+    assert "knee_flexion_r" in said if kind == "angles" else "(thigh_r, shank_r" in said
+    assert "correct the side" in said
+
+
+def test_what_lacks_for_another_reason_is_not_laid_on_the_sides(leg):
+    thigh = leg.imu(100.0, 20.0, segments=("thigh_r",))
+    for imu in (thigh, on_the_left(thigh)):
+        with pytest.raises(DataError, match="it needs angular rate on both segments of a joint"):
+            align(recorded(imu, leg.angles(100.0, 0.0, 20.0), Sync("estimated")))
+
+
 def test_a_declared_offset_is_the_fact_and_what_remains_is_measured(leg):
     reference = leg.angles(100.0, 3.0, 26.0)
     loose = reference.assign_coords(time=reference["time"].values - 3.0)

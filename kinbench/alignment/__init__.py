@@ -18,6 +18,7 @@ from kinbench.alignment._calibration import calibrate
 from kinbench.alignment._hops import AROUND_S, Hops, Span, estimate_hops
 from kinbench.alignment._lag import Lag, confident, estimate_lag, rate_correlation
 from kinbench.alignment._orientation import estimate_orientation, orientation_agreement
+from kinbench.alignment._sides import crossed_sides
 from kinbench.errors import DataError, UsageError, suggest
 from kinbench.recording import Declared, Recording, Sync, with_rotations, with_valid
 from kinbench.schema import SYNC_METHODS
@@ -230,6 +231,9 @@ def _believed(recording: Recording, request: Sync, lag: Lag | None) -> float:
         "declare the offset (sync.method 'declared' with offset_s), or widen or centre the search (search_s, offset_s)"
     )
     if lag is None:
+        crossed = _crossed(recording) if request.by != "hops" else None
+        if crossed is not None:
+            raise DataError(f"the lag between imu and reference cannot be estimated: {crossed}", where=recording.key)
         raise DataError(
             f"the lag between imu and reference cannot be estimated by {request.by}: {WAYS[request.by]}; {remedy}",
             where=recording.key,
@@ -242,6 +246,11 @@ def _believed(recording: Recording, request: Sync, lag: Lag | None) -> float:
             where=recording.key,
         )
     return lag.shift_s
+
+
+def _crossed(recording: Recording) -> str | None:
+    imu, reference = recording.imu, recording.reference
+    return None if imu is None or reference is None else crossed_sides(imu, reference)
 
 
 def _report(
