@@ -216,10 +216,17 @@ def convert(
                 outcomes.append(_converted(recording, target.write(recording)))
             except DataError as error:
                 status: Literal["failed", "skipped"] = "skipped" if isinstance(error, Skipped) else "failed"
-                outcomes.append(Outcome(source.key, status, reason=str(error) + target.drop(source.key)))
+                outcomes.append(Outcome(source.key, status, reason=_why(error, source.key) + target.drop(source.key)))
         on_progress(len(found.sources), len(found.sources), "")
     left_over = tuple(sorted(before - {source.key for source in found.sources}))
     return Conversion(path, found.card, tuple(outcomes), left_over, sites)
+
+
+def _why(error: DataError, key: Key) -> str:
+    """Return what is wrong, without the recording's key, which stands beside it; a file that is to blame is named."""
+    where = error.where or ""
+    itself = where.partition("/")[2] == str(key).partition("/")[2]  # maybe of a dataset that has another name now
+    return ("" if itself or not where else f"{where}: ") + "; ".join(error.problems)
 
 
 def _told(settings: str, sites: Sites | None, activities: bool) -> str:

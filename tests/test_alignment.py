@@ -399,12 +399,13 @@ def on_the_left(imu):
 
 @pytest.mark.parametrize("kind", ["angles", "segments"])
 def test_sensors_of_one_leg_beside_the_other_are_named(leg, kind):
-    reference = getattr(leg, kind)(100.0, 0.0, 20.0)
+    told = {"names": ("thigh_r", "shank_r")} if kind == "segments" else {}
+    reference = getattr(leg, kind)(100.0, 0.0, 20.0, **told)
     with pytest.raises(DataError) as error:
         align(recorded(on_the_left(leg.imu(100.0, 20.0)), reference, Sync("estimated")))
     (said,) = error.value.problems
     assert "'thigh_r' on thigh_l" in said and "'shank_r' on shank_l" in said
-    assert "knee_flexion_r" in said if kind == "angles" else "(thigh_r, shank_r" in said
+    assert "knee_flexion_r" in said if kind == "angles" else "(thigh_r, shank_r)" in said
     assert "correct the side" in said
 
 

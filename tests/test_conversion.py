@@ -84,6 +84,16 @@ def test_one_that_cannot_be_believed_fails_alone(tmp_path):
     assert done.to_json()["recordings"][0]["reason"] is None
 
 
+@pytest.mark.parametrize("name", [None, "renamed"])
+def test_why_one_fails_does_not_begin_with_its_key_again(tmp_path, name):
+    found = recording("bad0").key
+    for number, where in enumerate((found, None, "a.csv")):
+        planted = DataError(["line 3 is cut short", "line 9 too"], where=where)
+        (failed,) = convert(Toy(planted), tmp_path, tmp_path / f"data{number}", name=name).failed
+        assert failed.key.dataset == (name or found.dataset)
+        assert failed.reason == ("a.csv: " if where == "a.csv" else "") + "line 3 is cut short; line 9 too"
+
+
 def test_a_breach_of_the_schema_is_a_failure_with_every_breach(tmp_path):
     wrong = declared()
     wrong = replace(wrong, attrs={**wrong.attrs, "activity": "dancing", "licence": None})

@@ -1,4 +1,4 @@
-"""Sensors of one leg beside a reference of the other: nothing of theirs can be compared, and mostly a side is misnamed."""
+"""Sensors of one leg beside a reference of the other: nothing can be compared, and mostly a side is misnamed."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ def crossed_sides(imu: xr.Dataset, reference: xr.Dataset) -> str | None:
 
     It is, where no joint (segment) that the reference tells has its sensors, and one of the other leg would have.
     """
-    worn = {
-        str(segment): str(sensor) for sensor, segment in zip(imu["sensor"].values, imu["segment"].values, strict=True)
-    }
+    worn = dict(zip(map(str, imu["segment"].values), map(str, imu["sensor"].values), strict=True))
     told = _told(reference)
     crossed = {name: {_other(one) for one in needed} for name, needed in told.items() if not needed <= worn.keys()}
     crossed = {name: needed for name, needed in crossed.items() if needed <= worn.keys()}
@@ -25,8 +23,8 @@ def crossed_sides(imu: xr.Dataset, reference: xr.Dataset) -> str | None:
     segments = dict.fromkeys(one for needed in crossed.values() for one in sorted(needed))
     sensors = ", ".join(f"'{worn[segment]}' on {segment}" for segment in segments)
     return (
-        f"the sensors ({sensors}) are of one leg and the reference ({', '.join(crossed)}) of the other; correct the side "
-        "in the sensors' 'segment' or in the reference's names, whichever is wrong"
+        f"the sensors ({sensors}) are of one leg and the reference ({', '.join(crossed)}) of the other; correct the "
+        "side in the sensors' 'segment' or in the reference's names, whichever is wrong"
     )
 
 
