@@ -19,7 +19,7 @@ from kinbench.files import new_folder, refuse_folder
 from kinbench.prediction.estimation import Angles, estimate
 from kinbench.prediction.motions import COORDINATES, motion, table
 from kinbench.prediction.weights import Weights
-from kinbench.recording import IndexEntry
+from kinbench.recording import IndexEntry, canonical_person
 from kinbench.store import Store
 from kinbench.tasks import Task
 
@@ -143,7 +143,8 @@ def _one(store: Store, entry: IndexEntry, weights: Weights, place: Path, format:
     file = Path(key.subject) / key.session / f"{key.trial}.{format}"
     (place / file).parent.mkdir(parents=True, exist_ok=True)
     (place / file).write_text(text, encoding="ascii", newline="\n")
-    seen = "recording" if entry.digest in weights.recordings else "person" if entry.person in weights.seen else None
+    person = canonical_person(entry.person)
+    seen = "recording" if entry.digest in weights.recordings else "person" if person in weights.seen else None
     return Estimated(
         str(key), entry.person, file.as_posix(), rows, len(angles.angle) / task.rate_hz,
         {dof: round(float(angles.known[:, column].mean()), 4) for column, dof in enumerate(angles.dofs)},

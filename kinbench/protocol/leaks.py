@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from kinbench.errors import LeakError
 from kinbench.protocol.folds import SEEN_ROLES, Fold, Leak, Role
-from kinbench.recording import Span, TaskEntry
+from kinbench.recording import Span, TaskEntry, canonical_person, names_of
 from kinbench.windows import Samples
 from kinbench.windows.fingerprints import RUN, HashArray
 
@@ -51,7 +51,8 @@ def check_leaks(
     historical protocol's card owns up to.
     """
     cell = cell or f"fold '{fold.name}'"
-    known = {str(entry.key): entry for entry in entries}
+    known = {str(entry.key): _renamed(entry) for entry in entries}
+    fold = replace(fold, test_persons=tuple(canonical_person(person) for person in fold.test_persons))
     spans = [*(span for part in fold.roles.values() for span in part), *(s for t in transforms for s in t.spans)]
     strangers = sorted({span.key for span in spans if span.key not in known})
     if strangers:
@@ -69,6 +70,12 @@ def check_leaks(
     if refused:
         raise LeakError("\n".join(refused))
     return tuple(sentence for sentences in told.values() for sentence in sentences)
+
+
+def _renamed(entry: TaskEntry) -> TaskEntry:
+    """Return an entry under the one name that its person has in all datasets."""
+    person = canonical_person(entry.person)
+    return entry if person == entry.person else replace(entry, person=person)
 
 
 # --- persons ---------------------------------------------------------------------------------------------------------
@@ -100,11 +107,17 @@ def _keys_by_person(fold: Fold, roles: Sequence[Role], known: Mapping[str, TaskE
 
 
 def _trained_on(fold: Fold, known: Mapping[str, TaskEntry], trained_on: Sequence[str]) -> Iterator[str]:
+    """Yield names of a pre-training card that stand for a tested person. A name that ends in ``*`` stands for many."""
     alias = {entry.key.person: entry.person for entry in known.values()}
     tested = {*fold.test_persons, *_keys_by_person(fold, TEST_ROLES, known)}
+    told = {person: {*names_of(person), *(key for key, named in alias.items() if named == person)} for person in tested}
     for name in sorted(set(trained_on)):
-        if name in tested or alias.get(name) in tested:
-            yield f"the model's pre-training card names {name}, and person {alias.get(name, name)} is tested."
+        if name.endswith("*"):
+            found = sorted(p for p in tested if any(other.startswith(name[:-1]) for other in told[p]))
+        else:
+            found = [person for person in (alias.get(name, canonical_person(name)),) if person in tested]
+        for person in found:
+            yield f"the model's pre-training card names {name}, and person {person} is tested."
 
 
 # --- borders ---------------------------------------------------------------------------------------------------------

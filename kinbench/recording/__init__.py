@@ -6,6 +6,7 @@ multiplies or rotates recorded numbers.
 """
 
 from kinbench.recording._declared import Calibration, Declared, Mask, Sync
+from kinbench.recording._identities import canonical_person, identities, names_of, not_a_person
 from kinbench.recording._index import IndexEntry, SensorEntry, Span, TaskEntry
 from kinbench.recording._key import Key, Placement, natural
 from kinbench.recording._recording import Recording
@@ -46,9 +47,13 @@ __all__ = [
     "VirtualImu",
     "VirtualPlacement",
     "angle_dataset",
+    "canonical_person",
+    "identities",
     "imu_dataset",
     "labels",
+    "names_of",
     "natural",
+    "not_a_person",
     "placements_of",
     "segment_dataset",
     "with_rotations",

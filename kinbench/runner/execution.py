@@ -18,6 +18,7 @@ from kinbench.contracts import AdaptiveModel
 from kinbench.errors import DataError, KinbenchError, UsageError
 from kinbench.files import publish, sweep
 from kinbench.metrics import METRICS
+from kinbench.protocol import cautions
 from kinbench.recording import TaskEntry
 from kinbench.results import DatasetPart, Failure, FoldPart, MetricPart, ModelPart, ProtocolPart, Result, TaskPart
 from kinbench.runner import predictions
@@ -218,7 +219,7 @@ def _notes(space: Workspace, cell: Cell, fitted: Fitted) -> tuple[str, ...]:
     used = entries_of(cell.fold, space.entries(cell.fold, cell.task))
     upsampled = [str(entry.key) for entry in used if entry.upsampled]
     conventions = sorted({entry.convention for entry in used if entry.convention})
-    notes = [*cell.fold.notes, *fitted.notes, *notes_of(fitted.model)]
+    notes = [*cell.fold.notes, *cautions(cell.fold, used), *fitted.notes, *notes_of(fitted.model)]
     if upsampled:
         notes.append(f"upsampled, native rate below 0.9 of the task's: {', '.join(upsampled)}")
     if len(conventions) > 1:
