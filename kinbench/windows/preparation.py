@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kinbench import store
 from kinbench.files import digest
-from kinbench.recording import IndexEntry, Key, Recording, TaskEntry
+from kinbench.recording import IndexEntry, Key, Recording, TaskEntry, canonical_person
 from kinbench.tasks import Task
 from kinbench.windows.applicability import applicable, feasible_legs
 from kinbench.windows.derivation import Derived, derive
@@ -199,5 +199,6 @@ def _task_data(
 def _entry(values: Mapping[str, Any]) -> TaskEntry:
     plain = {field.name: values[field.name] for field in fields(TaskEntry)}
     plain["key"] = Key.parse(values["key"])
+    plain["person"] = canonical_person(values["person"])
     plain["runs"] = tuple((start, stop) for start, stop in values["runs"])
     return TaskEntry(**plain)
