@@ -76,7 +76,8 @@ class CurveFit:
 
     def predict(self, sizes: ArrayLike) -> FloatArray:
         """Return the curve's error at any sizes."""
-        return _curve(self.kind, self._values[None], np.asarray(sizes, dtype=np.float64).ravel(), self.sizes[0])[0]
+        at = np.asarray(sizes, dtype=np.float64).ravel()
+        return np.asarray(_curve(self.kind, self._values[None], at, self.sizes[0])[0])
 
     def band(self, sizes: ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Return the lower and upper bounds of the curve at any sizes; NaN where rows are too few to draw from."""
@@ -304,7 +305,7 @@ def area_under(
     value = float(np.trapezoid(_means(table[None])[0], x)) / width
     if len(table) < MIN_PERSONS:
         return Estimate(value, n=len(table), level=level, reason="too few rows for an interval")
-    drawn = np.trapezoid(_resampled(table, resamples), x, axis=1) / width
+    drawn = np.asarray(np.trapezoid(_resampled(table, resamples), x, axis=1)) / width
     return Estimate(value, *_quantiles(drawn[np.isfinite(drawn)], level), len(table), level)
 
 
@@ -369,7 +370,7 @@ def _basis(kind: Kind, rate: FloatArray, sizes: FloatArray, smallest: float) -> 
 
 def _curve(kind: Kind, values: FloatArray, sizes: FloatArray, smallest: float) -> FloatArray:
     plateau, gain, rate = values.T
-    return plateau[:, None] + gain[:, None] * _basis(kind, rate, sizes, smallest)
+    return np.asarray(plateau[:, None] + gain[:, None] * _basis(kind, rate, sizes, smallest))
 
 
 def _fitted(kind: Kind, at: FloatArray, means: FloatArray) -> FloatArray:

@@ -174,7 +174,8 @@ def _drawn(rows: FloatArray, statistic: Statistic, resamples: int) -> FloatArray
 def _corrected(shares: FloatArray, rows: FloatArray, statistic: Statistic, drawn: FloatArray) -> FloatArray:
     """Return the percentiles that BCa reads instead (Efron & Tibshirani 1993, eq. 14.9 to 14.15)."""
     value = statistic(rows[None])[0]
-    below = (np.sum(drawn < value) + np.sum(drawn <= value)) / (2 * drawn.size)
+    equal = 1e-9 * float(np.ptp(drawn))  # rounding must not decide on which side of itself a value falls
+    below = (np.sum(drawn < value - equal) + np.sum(drawn <= value + equal)) / (2 * drawn.size)
     n = rows.shape[0]
     left_out = statistic(rows[np.array([np.delete(np.arange(n), i) for i in range(n)])])
     spread = left_out.mean() - left_out
