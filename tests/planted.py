@@ -38,7 +38,8 @@ CROP_S = 50.0
 SPANS_S = {"halilaj_lab": (300.0, 350.0)}
 """A campaign looks at most at so much of a recording; of mixed tasks at where the person walks."""
 MOST = 4
-"""So many recordings of a dataset at most are planted in."""
+SHORT_MOST = {"tan_treadmill": 20}
+"""So many recordings of a dataset at most are planted in; of single steps more, which are looked at together."""
 GRAVITY = 9.80665
 
 
@@ -71,7 +72,7 @@ def recordings(shared: Path, scratch: Path, wanted: Iterable[str] | None = None)
     for dataset, source in sources(shared, scratch):
         if wanted is None or dataset in wanted:
             taken[dataset] += 1
-            if taken[dataset] <= MOST:
+            if taken[dataset] <= SHORT_MOST.get(dataset, MOST):
                 yield dataset, prepared(dataset, source)
 
 
@@ -351,12 +352,21 @@ def gravity_removed(recording, rng):
     return changed(recording, "imu", acc=acc), ""
 
 
+def saturated(values: np.ndarray) -> bool:
+    """Whether a sensor's signal (n, 3) meets the extreme of an axis so often that its own range has cut it."""
+    extremes = [extreme(axis[np.isfinite(axis)]) for axis in values.T for extreme in (np.min, np.max)]
+    met = [int((axis == extreme).sum()) for axis, extreme in zip(np.repeat(values.T, 2, axis=0), extremes, strict=True)]
+    return max(met) > 10
+
+
 def clipped_signal(name: str):
     def make(recording, rng):
         if name not in recording.imu:
             return None
         at = pick(recording, rng)
         values = recording.imu[name].values.copy()
+        if saturated(values[:, at]):
+            return None  # this mistake is there already
         limit = 0.7 * float(np.nanmax(np.abs(values[:, at])))
         values[:, at] = np.clip(values[:, at], -limit, limit)
         return changed(recording, "imu", **{name: values}), str(recording.imu["sensor"].values[at])
@@ -405,6 +415,121 @@ def zeroed(stream: str, name: str):
     return make
 
 
+def turned_about(angle_deg: float):
+    """Turn a sensor's acceleration and angular rate, and not its orientation: the three no longer share axes."""
+
+    def make(recording, rng):
+        if "quat" not in recording.imu:
+            return None
+        at, axis = pick(recording, rng), rng.normal(size=3)
+        turn = Rotation.from_rotvec(np.radians(angle_deg) * axis / np.linalg.norm(axis)).as_matrix()
+        spoilt = {}
+        for name in vectors(recording):
+            values = recording.imu[name].values.copy()
+            values[:, at] = values[:, at] @ turn.T.astype(values.dtype)
+            spoilt[name] = values
+        return changed(recording, "imu", **spoilt), str(recording.imu["sensor"].values[at])
+
+    return make
+
+
+def late_sensor(samples: int):
+    """One sensor's samples come later than those of the others; the first are missing."""
+
+    def make(recording, rng):
+        if recording.imu.sizes["sensor"] < 2:
+            return None
+        at = pick(recording, rng)
+        return changed(recording, "imu", **shifted(recording, at, samples)), str(recording.imu["sensor"].values[at])
+
+    return make
+
+
+def shifted(recording: Recording, at: int, samples: int) -> dict[str, np.ndarray]:
+    found = {}
+    for name in ("acc", "gyr", "mag", "quat", "valid"):
+        if name in recording.imu:
+            values = recording.imu[name].values.copy()
+            values[samples:, at] = values[:-samples, at].copy()
+            values[:samples, at] = False if values.dtype == bool else np.nan
+            found[name] = values
+    return found
+
+
+def gyro_biased(bias_rad_s: float):
+    def make(recording, rng):
+        if "gyr" not in recording.imu:
+            return None
+        at, axis = pick(recording, rng), int(rng.integers(3))
+        values = recording.imu["gyr"].values.copy()
+        values[:, at, axis] += rng.choice((-1, 1)) * bias_rad_s
+        return changed(recording, "imu", gyr=values), str(recording.imu["sensor"].values[at])
+
+    return make
+
+
+def columns_of(recording: Recording, joint: str) -> list[int]:
+    """Return the columns of a joint's flexion angles, right before left."""
+    if recording.reference is None or "angle" not in recording.reference:
+        return []
+    names = [str(name) for name in recording.reference["dof"].values]
+    wanted = [f"{joint}_{side}" for side in "rl"]
+    return [names.index(name) for name in wanted if name in names]
+
+
+def angle_negated(joint: str):
+    def make(recording, rng):
+        columns = columns_of(recording, joint)
+        if not columns:
+            return None
+        values = recording.reference["angle"].values.copy()
+        values[:, columns] *= -1
+        return changed(recording, "reference", angle=values), ""
+
+    return make
+
+
+def angles_exchanged(one: str, other: str):
+    def make(recording, rng):
+        here, there = columns_of(recording, one), columns_of(recording, other)
+        if not here or len(here) != len(there):
+            return None
+        spoilt = {}
+        for name in ("angle", "valid"):
+            if name in recording.reference and recording.reference[name].ndim == 2:
+                values = recording.reference[name].values.copy()
+                values[:, here + there] = values[:, there + here]
+                spoilt[name] = values
+        return changed(recording, "reference", **spoilt), ""
+
+    return make
+
+
+def acceleration_negated(recording, rng):
+    at = pick(recording, rng)
+    values = recording.imu["acc"].values.copy()
+    values[:, at] *= -1
+    return changed(recording, "imu", acc=values), str(recording.imu["sensor"].values[at])
+
+
+def cut_short(share: float):
+    """One sensor's file ends early: what comes after is missing, and masked as a conversion does."""
+
+    def make(recording, rng):
+        if recording.imu.sizes["sensor"] < 2:
+            return None
+        at, start = pick(recording, rng), int(share * recording.imu.sizes["time"])
+        spoilt = {}
+        for name in ("acc", "gyr", "mag", "quat", "valid"):
+            if name in recording.imu:
+                values = recording.imu[name].values.copy()
+                values[start:, at] = False if values.dtype == bool else np.nan
+                spoilt[name] = values
+        return changed(recording, "imu", **spoilt), str(recording.imu["sensor"].values[at])
+
+    return make
+
+
 AXES = ("gyro axes", "segment axes", "axes against the reference")
 INNER = ("gyro axes", "gyro against gravity")
 PLANTS = (
@@ -447,6 +572,18 @@ PLANTS = (
     Plant("zeros for missing", "gyro", ("missing",), ("zeros for missing",), zeroed("imu", "gyr")),
     Plant("zeros for missing", "orientation", ("missing",), ("quaternion norm",), zeroed("imu", "quat")),
     Plant("zeros for missing", "angle", ("missing",), ("zeros for missing",), zeroed("reference", "angle")),
+    Plant("turned against its orientation", "40 degrees", ("axes",), ("gyro axes", "quaternion up"), turned_about(40)),
+    Plant("one sensor late", "8 samples", ("sync", "clock"), ("sync of sensors",), late_sensor(8)),
+    Plant("gyro bias", "0.3 rad/s", ("bias",), ("gyro bias",), gyro_biased(0.3)),
+    Plant("sign of an angle", "ankle", ("sign",), ("axes against the reference",),
+          angle_negated("ankle_dorsiflexion")),
+    Plant("angles exchanged", "hip and knee", ("label",), ("axes against the reference", "segments by motion"),
+          angles_exchanged("hip_flexion", "knee_flexion")),
+    Plant("acceleration's axes", "negated", ("axes",), ("quaternion up", "gyro against gravity"),
+          acceleration_negated),
+    Plant("acceleration's axes", "exchanged", ("axes",), ("quaternion up", "gyro against gravity"),
+          permuted(("acc",))),
+    Plant("file cut short", "one sensor's", ("missing",), ("missing at the ends",), cut_short(0.6)),
 )  # fmt: skip
 
 
@@ -461,33 +598,60 @@ def failing(findings: Iterable[Finding]) -> Counter:
     return Counter((f.check, f.where, f.kind) for f in findings if f.verdict == "FAIL")
 
 
-def outcome(plant: Plant, before: list[Finding], after: list[Finding], sensor: str) -> str:
-    """Return what became of one planted copy."""
-    new = failing(after) - failing(before)
-    if any(cause in plant.causes for _, _, cause in new):
-        return "named"
-    if new:
-        return "found"
+@dataclass(frozen=True)
+class Told:
+    """What became of a copy: the outcome, the causes newly named, in the order in which a reader meets them."""
+
+    outcome: str
+    causes: tuple[str, ...] = ()
+    first: bool = False
+    alone: bool = False
+
+    @staticmethod
+    def of(plant: Plant, causes: Iterable[str], otherwise: str) -> Told:
+        told = tuple(dict.fromkeys(causes))
+        right = [cause in plant.causes for cause in told]
+        outcome = "named" if any(right) else "found" if told else otherwise
+        return Told(outcome, told, bool(right) and right[0], bool(right) and all(right))
+
+
+def outcome(plant: Plant, before: list[Finding], after: list[Finding], sensor: str, size: float = 0.0) -> Told:
+    """Return what became of one planted copy; ``size`` is the mistake's, where a pass may hold up to it only."""
+    known = failing(before)
+    new = []
+    for f in after:
+        if f.verdict == "FAIL":
+            key = (f.check, f.where, f.kind)
+            known[key] -= 1
+            if known[key] < 0:
+                new.append(f.kind)
     checks = plant.checks
     if sensor.startswith("Z:"):
         checks = tuple(check for check in checks if check != "axes against the reference")  # which looks at Z alone
     name = sensor.removeprefix("Z:")
-    spoken = [f.verdict for f in after if f.check in checks and (name in f.where or f.where == "imu.gyr")]
-    return "missed" if "PASS" in spoken else "not assessed"
+    passes = any(
+        f.verdict == "PASS" and f.check in checks and (name in f.where or f.where in ("imu", "imu.gyr"))
+        and not (f.within is not None and size <= f.within)
+        for f in after
+    )  # fmt: skip
+    return Told.of(plant, new, "missed" if passes else "not assessed")
 
 
 def pooled_outcome(
     plant: Plant, before: Mapping[str, list[Finding]], after: Mapping[str, list[Finding]], each: Iterable[str]
-) -> str:
-    """Return what became of a dataset all of whose recordings bear the same mistake."""
+) -> Told:
+    """Return what became of a dataset all of whose recordings bear the same mistake.
+
+    The causes are those of the pooled verdicts, the one that most places fail by before others.
+    """
     outcomes = set(each)
-    if "named" in outcomes:
-        return "named"
     known = {(one.check, one.cause) for one in inspection.pool(before) if one.verdict == "FAIL"}
     new = [one for one in inspection.pool(after) if one.verdict == "FAIL" and (one.check, one.cause) not in known]
-    if any(one.cause.partition(":")[0] in plant.causes for one in new):
-        return "named"
-    return "found" if new or "found" in outcomes else "missed" if "missed" in outcomes else "not assessed"
+    causes = [one.cause.partition(":")[0] for one in new]
+    told = Told.of(plant, causes, "missed" if "missed" in outcomes else "not assessed")
+    if "named" in outcomes:
+        return replace(told, outcome="named")
+    return replace(told, outcome="found") if "found" in outcomes and told.outcome != "named" else told
 
 
 def informed(recording: Recording) -> bool:
@@ -510,6 +674,21 @@ def seed_of(dataset: str, number: int, plant: int) -> np.random.Generator:
     return np.random.default_rng([sum(map(ord, dataset)), number, plant])
 
 
+def is_short(recording: Recording) -> bool:
+    """Whether a recording is looked at together with others of its person: they all bear the very same mistake."""
+    short = inspection.Short()
+    short.add(recording)
+    return bool(short.groups)
+
+
+def joined(each: Iterable[Recording]) -> dict[str, list[Finding]]:
+    """Return the findings on short recordings laid one behind the other."""
+    short = inspection.Short()
+    for recording in each:
+        short.add(recording)
+    return inspection.check_joined(short)
+
+
 @dataclass(frozen=True)
 class Row:
     """One planted copy, or with ``recording`` empty one dataset of them."""
@@ -519,8 +698,11 @@ class Row:
     informed: bool
     kind: str
     name: str
-    outcome: str
-    causes: tuple[str, ...] = ()
+    told: Told
+
+    @property
+    def outcome(self) -> str:
+        return self.told.outcome
 
 
 def campaign(
@@ -532,38 +714,66 @@ def campaign(
         by_dataset[dataset].append(recording)
     for dataset, each in by_dataset.items():
         before = {str(recording.key): inspection.check(recording) for recording in each}
+        together = joined(each)
         for number, plant in enumerate(PLANTS):
-            after, outcomes = {}, []
-            for index, recording in enumerate(each):
-                made = plant.make(recording, seed_of(dataset, index, number)) if wanted(index, number) else None
-                if made is None:
-                    continue
-                key = str(recording.key)
-                after[key] = inspection.check(made[0])
-                outcomes.append(outcome(plant, before[key], after[key], made[1]))
-                new = failing(after[key]) - failing(before[key])
-                causes = tuple(sorted({cause for _, _, cause in new}))
-                kind = plant.kind
-                if kind == "sync" and plant.name in ("0.25 samples", "0.5 samples") and not fine(recording):
-                    kind = UNDER
-                yield Row(dataset, key, informed(recording), kind, plant.name, outcomes[-1], causes)
-            if after:
-                told = pooled_outcome(plant, {key: before[key] for key in after}, after, outcomes)
-                yield Row(dataset, "", any(map(informed, each)), kind, plant.name, told)
+            yield from _planted(dataset, each, before, together, number, plant, wanted)
+
+
+def _planted(dataset, each, before, together, number: int, plant: Plant, wanted) -> Iterator[Row]:
+    after, outcomes, copies, kind, who = {}, [], [], plant.kind, ""
+    for index, recording in enumerate(each):
+        seed = seed_of(dataset, 0 if is_short(recording) else index, number)
+        made = plant.make(recording, seed) if wanted(index, number) else None
+        if made is None:
+            continue
+        key = str(recording.key)
+        copy, who = made
+        copies.append(copy)
+        after[key] = inspection.check(copy)
+        told = outcome(plant, before[key], after[key], who, size_of(plant, recording))
+        outcomes.append(told.outcome)
+        kind = UNDER if under(plant, recording) else plant.kind
+        yield Row(dataset, key, informed(recording), kind, plant.name, told)
+    if not after:
+        return
+    behind = joined(copies)
+    known = {**{key: before[key] for key in after}, **together}
+    for name, findings in behind.items():
+        outcomes.append(outcome(plant, together.get(name, []), findings, who, size_of(plant, each[0])).outcome)
+    told = pooled_outcome(plant, known, {**after, **behind}, outcomes)
+    yield Row(dataset, "", any(map(informed, each)), kind, plant.name, told)
+
+
+def size_of(plant: Plant, recording: Recording) -> float:
+    """Return by how many seconds a plant shifts the reference, 0 where it does not."""
+    return float(plant.name.split()[0]) * median_step_s(recording) if plant.kind == "sync" else 0.0
+
+
+def median_step_s(recording: Recording) -> float:
+    return float(np.median(np.diff(recording.imu["time"].values)))
+
+
+def under(plant: Plant, recording: Recording) -> bool:
+    return plant.kind == "sync" and plant.name in ("0.25 samples", "0.5 samples") and not fine(recording)
 
 
 def table(rows: Iterable[Row]) -> str:
-    """Return counts of outcomes by kind, as text."""
+    """Return counts of outcomes by kind, as text; shares are of what was assessed but for the first."""
     counts: dict[str, Counter] = defaultdict(Counter)
     for row in rows:
-        counts[row.kind][row.outcome] += 1
-        if row.kind != UNDER:
-            counts["ALL"][row.outcome] += 1
-    lines = [f"{'kind':24}" + "".join(f"{name:>14}" for name in OUTCOMES) + f"{'named of all':>16}{'of assessed':>13}"]
-    for kind, told in counts.items():
-        total, assessed = sum(told.values()), sum(told.values()) - told["not assessed"]
-        share = f"{told['named'] / total:.1%}", f"{told['named'] / assessed:.1%}" if assessed else "-"
-        lines.append(f"{kind:24}" + "".join(f"{told[name]:14d}" for name in OUTCOMES) + f"{share[0]:>16}{share[1]:>13}")
+        for kind in (row.kind, *(("ALL",) if row.kind != UNDER else ())):
+            counts[kind][row.outcome] += 1
+            counts[kind]["first"] += row.told.first
+            counts[kind]["alone"] += row.told.alone
+    shares = ("of all", "named", "named first", "named alone")
+    lines = [f"{'kind':32}" + "".join(f"{name:>14}" for name in OUTCOMES) + "".join(f"{name:>13}" for name in shares)]
+    for kind, told in sorted(counts.items(), key=lambda each: each[0] == "ALL"):
+        total = sum(told[name] for name in OUTCOMES)
+        assessed = total - told["not assessed"]
+        parts = [f"{told['named'] / total:.1%}"]
+        parts += [f"{told[name] / assessed:.1%}" if assessed else "-" for name in ("named", "first", "alone")]
+        lines.append(f"{kind:32}" + "".join(f"{told[name]:14d}" for name in OUTCOMES)
+                     + "".join(f"{part:>13}" for part in parts))  # fmt: skip
     return "\n".join(lines)
 
 
@@ -583,7 +793,7 @@ def main(arguments: list[str]) -> None:
         rows.append(row)
         if options.misses and row.outcome != "named":
             where = row.recording or row.dataset
-            print(f"{row.outcome:13} {where:46} {row.kind}: {row.name} {','.join(row.causes)}", flush=True)
+            print(f"{row.outcome:13} {where:46} {row.kind}: {row.name} {','.join(row.told.causes)}", flush=True)
     for half, inside in (("design", True), ("judged", False)):
         for known, words in ((True, "with orientation or reference"), (False, "without")):
             for single, level in ((True, "per recording"), (False, "pooled per dataset")):

@@ -27,13 +27,13 @@ from kinbench.inspection.mounting import check_joint_axes, check_up
 from kinbench.inspection.packets import check_ends, check_packets, check_zero_angles
 from kinbench.inspection.places import check_places
 from kinbench.inspection.pooling import Pooled, pool
-from kinbench.inspection.timing import check_sync
+from kinbench.inspection.timing import check_sensor_sync, check_sync
 from kinbench.inspection.tips import Tip, tips
 from kinbench.inspection.values import check_angles, check_clock, check_values
 from kinbench.recording import Recording
 
-_OF_EACH = frozenset({"clock", "gaps", "rate", "missing at the ends", "drift"})
-"""Checks whose answer is each recording's own, however short."""
+_OF_EACH = frozenset({"clock", "gaps", "rate", "missing at the ends", "drift", "gyro bias"})
+"""Checks whose answer is each recording's own, however short: over a part of a stride no rate averages out."""
 
 __all__ = [
     "CAUSES",
@@ -70,7 +70,7 @@ def check(recording: Recording) -> list[Finding]:
     Clock, gyro unit; per sensor gravity, quaternion, axes, up, spikes, clipping, stuck values; gyro against
     accelerometer, with the direction and rate of time; lost and doubled samples and zeros; per joint the axes against
     the reference; the reference's clock and angles; what is missing at the ends; sides and
-    segments; sync and its drift.
+    segments; sync and its drift, and that of each sensor.
     """
     rates = recording.attrs.get("rates") or {}
     findings: list[Finding] = []
@@ -96,6 +96,7 @@ def check(recording: Recording) -> list[Finding]:
     findings += check_ends(recording.imu, recording.reference)
     findings += check_places(recording, sensors)
     findings += check_sync(recording)
+    findings += check_sensor_sync(recording)
     return findings
 
 
@@ -105,6 +106,11 @@ def check_joined(short: Short) -> dict[str, list[Finding]]:
     What was gathered is looked at as ``check`` does, but for clocks and ends, which are each recording's own.
     """
     return {
-        name: [finding for finding in check(recording) if finding.check not in _OF_EACH]
+        name: [finding for finding in check(recording) if finding.check not in _OF_EACH and not _loose(finding)]
         for name, recording in short.joined().items()
     }
+
+
+def _loose(finding: Finding) -> bool:
+    """Whether a rate would have to be wrong by what a sensor's strap does in a single step."""
+    return finding.check == "gyro unit" and finding.kind == "rate"

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import xarray as xr
 
-from kinbench.alignment import Lag, confident, estimate_lag
+from kinbench.alignment import Lag, confident, estimate_lag, rate_correlation
 from kinbench.errors import DataError
-from kinbench.inspection.findings import Finding, median_rate_hz
+from kinbench.inspection.findings import Finding, FloatArray, median_rate_hz
 from kinbench.recording import Recording
 from kinbench.schema import DOFS
 
@@ -18,9 +18,18 @@ QUARTER = 0.2
 """Samples: with segment orientations sound recordings are within 0.001, and a quarter must be found."""
 HALF = 0.5
 SPREADS = 3.0
-"""With joint angles of several joints: half a sample and three times how far the joints differ."""
-ONE_JOINT = 1.0
-"""With the angle of one joint: a sample."""
+"""With joint angles half a sample, for a joint's rate is no one angle; with both as far as joints or sensors differ."""
+HIDDEN = 0.4
+"""What is not explained, sqrt(1 - r2) of the motion, could all be a lag: of so many seconds, by how fast the motion
+changes. It never all is: joints of one walk differ by a lag of 0.13 of that, and three times so much is allowed."""
+SMOOTH_S = 0.1
+APART_SAMPLES = 2.0
+"""Sensors of one recording are no further from each other than this, and what r leaves of each."""
+TRIED_S = (-0.16, -0.08, 0.08, 0.16)
+CLEARER = 0.5
+"""A sensor is late where, moved, it leaves half as much of its joints' rates unexplained; in time, where moving it by
+the least step leaves twice as much."""
+EXPLAINED_R = 0.9
 BLOCK_S = 12.0
 DRIFT_SAMPLES = 2.0
 RATE_PPM = 20000.0
@@ -43,7 +52,7 @@ def check_sync(recording: Recording) -> Iterator[Finding]:
         yield Finding("sync", "NOT ASSESSED", where, f"{told}; the lag could not be measured with confidence")
         return
     rate_hz = max(1e-9, min(median_rate_hz(imu["time"].values), median_rate_hz(reference["time"].values)))
-    limit_s = _limit_s(lag, rate_hz, joints=_joints(imu, reference))
+    limit_s = _limit_s(lag, rate_hz, imu, reference)
     samples = lag.shift_s * rate_hz
     if abs(lag.shift_s) > limit_s:
         message = f"{told}: {samples:+.2f} samples, over {limit_s * rate_hz:.2f}; declare the offset or estimate it"
@@ -55,12 +64,34 @@ def check_sync(recording: Recording) -> Iterator[Finding]:
     yield _drift(imu, reference, rate_hz)
 
 
-def _limit_s(lag: Lag, rate_hz: float, *, joints: int) -> float:
+def _limit_s(lag: Lag, rate_hz: float, imu: xr.Dataset, reference: xr.Dataset) -> float:
+    """Return up to where a lag is not told from none: by the method, by how sources differ, and by what r leaves."""
+    hidden_s = HIDDEN * float(np.sqrt(max(0.0, 1.0 - lag.r**2))) / max(_quickness(imu), 1e-6)
     if lag.method == "segment_speed":
-        return QUARTER / rate_hz
+        apart_s = SPREADS * lag.spread_s / float(np.sqrt(imu.sizes["sensor"]))
+        return max(QUARTER / rate_hz, apart_s + hidden_s)
+    joints = _joints(imu, reference)
     if joints < 2:
-        return ONE_JOINT / rate_hz
+        return HALF / rate_hz + hidden_s
     return HALF / rate_hz + SPREADS * lag.spread_s / float(np.sqrt(joints))
+
+
+def _quickness(imu: xr.Dataset) -> float:
+    """Return how fast angular rates change, root mean square over that of the rates, rad/s: 2 pi times a frequency."""
+    step_s = float(np.median(np.diff(imu["time"].values)))
+    width = max(1, round(SMOOTH_S / step_s))
+    found = []
+    for sensor in range(imu.sizes["sensor"]):
+        rates = np.asarray(imu["gyr"].values[:, sensor], dtype=np.float64)
+        if len(rates) <= 2 * width:
+            continue
+        sums = np.cumsum(np.nan_to_num(rates), axis=0)
+        smooth = (sums[width:] - sums[:-width]) / width
+        changes = np.gradient(smooth, step_s, axis=0)
+        size = float(np.mean((smooth - smooth.mean(axis=0)) ** 2))
+        if size > 0:
+            found.append(float(np.sqrt(np.mean(changes**2) / size)))
+    return float(np.median(found)) if found else 0.0
 
 
 def _joints(imu: xr.Dataset, reference: xr.Dataset) -> int:
@@ -102,3 +133,111 @@ def _drift(imu: xr.Dataset, reference: xr.Dataset, rate_hz: float) -> Finding:
         return Finding("drift", "FAIL", where, f"{told}; lost samples, or rates that differ by {ppm:.0f} ppm", moved_s,
                        cause, mend)  # fmt: skip
     return Finding("drift", "PASS", where, told, moved_s)
+
+
+# --- one sensor against the others -----------------------------------------------------------------------------------
+
+
+def check_sensor_sync(recording: Recording) -> Iterator[Finding]:
+    """Look for a sensor that is late or early against the others, by what the reference says of its segment or joints.
+
+    Without a reference nothing tells it: segments of a body do not move at one moment.
+    """
+    imu, reference = recording.imu, recording.reference
+    if imu is None or imu.sizes["sensor"] < 2:
+        return
+    check = "sync of sensors"
+    if reference is None or "gyr" not in imu or not _forward(imu, reference):
+        yield Finding(check, "NOT ASSESSED", "imu", "no reference, angular rate or clock to tell it by")
+    elif "segment_quat" in reference:
+        yield from _by_segments(check, imu, reference)
+    elif "angle" in reference:
+        yield from _by_joints(check, imu, reference)
+    else:
+        yield Finding(check, "NOT ASSESSED", "imu", "the reference says nothing of segments or joints")
+
+
+def _forward(*streams: xr.Dataset) -> bool:
+    return all(bool((np.diff(stream["time"].values) > 0).all()) for stream in streams)
+
+
+def _late(check: str, name: str, late_s: float, told: str) -> Finding:
+    mend = f"set this sensor's own clock offset to {-late_s:+.3f} s"
+    message = f"{late_s:+.3f} s late against the other sensors, {told}"
+    return Finding(check, "FAIL", f"imu[{name}]", f"{message}; {mend}", late_s, "clock:late", mend)
+
+
+def _by_segments(check: str, imu: xr.Dataset, reference: xr.Dataset) -> Iterator[Finding]:
+    """Compare each sensor's own lag to its segment with the median of all."""
+    rate_hz = median_rate_hz(imu["time"].values)
+    quick = max(_quickness(imu), 1e-6)
+    lags: dict[str, Lag] = {}
+    names = [str(name) for name in imu["sensor"].values]
+    for at, name in enumerate(names):
+        lag = _lag(imu.isel(sensor=[at]), reference)
+        if lag is not None and confident(lag):
+            lags[name] = lag
+    for name in names:
+        where = f"imu[{name}]"
+        if name not in lags or len(lags) < 3:
+            yield Finding(check, "NOT ASSESSED", where, "its lag, or that of the others, is not clear")
+            continue
+        late_s = lags[name].shift_s - float(np.median([lag.shift_s for lag in lags.values()]))
+        hidden_s = HIDDEN * float(np.sqrt(max(0.0, 1.0 - lags[name].r ** 2))) / quick
+        limit_s = APART_SAMPLES / rate_hz + SPREADS * hidden_s
+        if abs(late_s) > limit_s:
+            yield _late(check, name, late_s, f"by its segment (up to {limit_s:.3f} s could be chance)")
+        else:
+            yield Finding(check, "PASS", where, f"within {limit_s:.3f} s of the others", late_s, within=limit_s)
+
+
+def _by_joints(check: str, imu: xr.Dataset, reference: xr.Dataset) -> Iterator[Finding]:
+    """Move each sensor in time, and look whether the rates of its joints are explained better."""
+    segments = [str(name) for name in imu["segment"].values]
+    dofs = [DOFS[str(name)] for name in reference["dof"].values]
+    for at, name in enumerate(str(name) for name in imu["sensor"].values):
+        joints = [
+            dof.name for dof in dofs
+            if dof.component == 0 and segments[at] in (dof.proximal, dof.distal)
+            and segments.index(segments[at]) == at and {dof.proximal, dof.distal} <= set(segments)
+        ]  # fmt: skip
+        left = _left(imu, reference, joints, at, (0.0, *TRIED_S)) if joints else np.full(1, np.nan)
+        where = f"imu[{name}]"
+        if not np.isfinite(left).all():
+            yield Finding(check, "NOT ASSESSED", where, "no joint beside it, or too little motion or overlap")
+            continue
+        best = int(np.argmin(left))
+        if best and left[best] < CLEARER * left[0] and left[best] < 1 - EXPLAINED_R**2:
+            moved_s = _finer(imu, reference, joints, at, TRIED_S[best - 1])
+            told = f"where {min(left):.1%} of its joints' rates is left unexplained and not {left[0]:.1%}"
+            yield _late(check, name, -moved_s, told)
+        elif left[0] < 1 - EXPLAINED_R**2 and left[0] < CLEARER * min(left[1:]):
+            within_s = min(map(abs, TRIED_S))
+            message = f"{left[0]:.1%} of its joints' rates is unexplained, and twice as much {within_s:g} s off"
+            yield Finding(check, "PASS", where, message, 0.0, within=within_s / 2)
+        else:
+            message = f"{left[0]:.1%} of its joints' rates is unexplained, moved in time {min(left):.1%}: too near"
+            yield Finding(check, "NOT ASSESSED", where, message)
+
+
+def _left(
+    imu: xr.Dataset, reference: xr.Dataset, joints: list[str], at: int, moves_s: tuple[float, ...]
+) -> FloatArray:
+    """Return the mean share of the joints' rates that is unexplained with one sensor moved, for each move."""
+    found = []
+    for move_s in moves_s:
+        offsets = imu["clock_offset_s"].values.copy()
+        offsets[at] += move_s
+        moved = imu.assign_coords(clock_offset_s=("sensor", offsets, dict(imu["clock_offset_s"].attrs)))
+        r = [rate_correlation(moved, reference, joint) for joint in joints]
+        known = [1 - one**2 for one in r if one is not None]
+        found.append(float(np.mean(known)) if known else np.nan)
+    return np.array(found)
+
+
+def _finer(imu: xr.Dataset, reference: xr.Dataset, joints: list[str], at: int, about_s: float) -> float:
+    """Return the move about ``about_s`` that leaves least unexplained, by a parabola through three."""
+    step_s = min(map(abs, TRIED_S)) / 2
+    left = _left(imu, reference, joints, at, (about_s - step_s, about_s, about_s + step_s))
+    bend = left[0] - 2 * left[1] + left[2]
+    return about_s + float(np.clip(0.5 * step_s * (left[0] - left[2]) / bend, -step_s, step_s)) if bend > 0 else about_s
