@@ -232,27 +232,36 @@ class TaskData:
         return replace(self, task=task, signals=self.signals[:, columns_of(task, self.task.channel_names)])
 
     def changed(self, changes: Sequence[Change], spans: Iterable[Span]) -> TaskData:
-        """Return the data with changes made to every recording that the spans touch; targets too, where one says so.
+        """Return the recordings that the spans touch with changes made; targets too, where one says so.
 
-        A recording is changed whole, so that filters and shifts see what lies beside a span.
+        A recording is changed whole, so that filters and shifts see what lies beside a span. Of all others the result
+        holds no row, so that a change costs what it changes and not what a store holds.
         """
         if not changes:
             return self
         keys = {span.key for span in spans}
-        signals, targets, labelled = np.array(self.signals), np.array(self.targets), np.array(self.labelled)
+        pieces: list[Piece] = []
+        legs: list[Leg] = []
+        rows = 0
         for piece in self.pieces:
-            entry = self.entries[piece.entry]
-            if str(entry.key) not in keys:
-                continue
-            rows = slice(piece.offset, piece.offset + piece.samples)
-            leg = perturb(
-                Leg(
-                    self.task, entry.person, self.task.legs[piece.leg], signals[rows], targets[rows], labelled[rows]
-                ),
-                changes,
-            )  # fmt: skip
-            signals[rows], targets[rows], labelled[rows] = leg.signals, leg.targets, leg.labelled
-        return replace(self, signals=signals, targets=targets, labelled=labelled)
+            if str(self.entries[piece.entry].key) in keys:
+                legs.append(perturb(self._leg(piece), changes))
+                pieces.append(replace(piece, offset=rows))
+                rows += piece.samples
+        if not legs:
+            return replace(self, pieces=())
+        return replace(
+            self, pieces=tuple(pieces), signals=np.concatenate([leg.signals for leg in legs]),
+            targets=np.concatenate([leg.targets for leg in legs]),
+            labelled=np.concatenate([leg.labelled for leg in legs]),
+        )  # fmt: skip
+
+    def _leg(self, piece: Piece) -> Leg:
+        entry, rows = self.entries[piece.entry], slice(piece.offset, piece.offset + piece.samples)
+        return Leg(
+            self.task, entry.person, self.task.legs[piece.leg], self.signals[rows], self.targets[rows],
+            self.labelled[rows], str(entry.key),
+        )  # fmt: skip
 
     def places(self, spans: Sequence[Span]) -> Places:
         """Return where the windows of ``batches(spans)`` stand, in the same order."""
