@@ -612,6 +612,7 @@ def predict(
     *,
     model: str | None = None,
     format: str = "mot",
+    keep_still: bool = False,
     force: bool = False,
     data: Folder = None,
     on_progress: Progress = ignore,
@@ -619,7 +620,8 @@ def predict(
     """Write the angles of every recording of a store into the folder ``to``; see ``prediction.predict``.
 
     ``weights`` is a folder that ``train`` wrote, ``format`` is ``mot`` or ``csv``; ``model``, where said, must be the
-    one that was trained. The store needs no reference. Raises ``UsageError`` for what is not there or may not be
+    one that was trained. The store needs no reference. People at rest, whom no model is fitted on, have no row in a
+    ``.mot`` unless ``keep_still``. Raises ``UsageError`` for what is not there or may not be
     written, ``DataError`` for damaged weights, or where no recording has what the task needs.
     """
     return prediction.predict(
@@ -627,6 +629,7 @@ def predict(
         prediction.open_weights(Path(weights), model=model),
         Path(to),
         format=format,
+        keep_still=keep_still,
         force=force,
         on_progress=on_progress,
     )

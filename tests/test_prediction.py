@@ -20,7 +20,7 @@ from kinbench.kinematics import mirror_acc, mirror_gyr
 from kinbench.prediction import estimate, open_weights, predict, train
 from kinbench.recording import Placement, imu_dataset
 from kinbench.schema import DOF_ALIASES, DOFS
-from kinbench.tasks import Task
+from kinbench.tasks import Moving, Task
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +37,13 @@ def cache(tmp_path_factory):
 @pytest.fixture(scope="module")
 def weights(labs, cache, tmp_path_factory):
     return train(labs[:1], TASK, "ridge", tmp_path_factory.mktemp("weights") / "ridge", cache=cache)
+
+
+@pytest.fixture(scope="module")
+def resting_weights(labs, cache, tmp_path_factory):
+    """Weights of a task that leaves people at rest out."""
+    task = replace(TASK, name="toy-knee-moving", moving=Moving())
+    return train(labs[:1], task, "ridge", tmp_path_factory.mktemp("weights") / "moving", cache=cache)
 
 
 def write(path, *recordings, **card):
@@ -333,10 +340,64 @@ def angles_of(dofs):
     return prediction.Angles(tuple(dofs), 50.0, angle, np.ones(3, dtype=bool), 0, False)
 
 
+def at_rest(one, *spans):
+    """The same recording, its sensors at rest in these spans of seconds."""
+    for start, stop in spans:
+        one.imu["gyr"].values[round(start * 50) : round(stop * 50)] = 0.0
+    return one
+
+
+def rows_of(path):
+    """The times of a .mot's rows, and its header."""
+    head, body = path.read_text().split("endheader\n")
+    return np.array([float(line.split("\t")[0]) for line in body.splitlines()[1:]]), head
+
+
+def test_rest_has_no_row_and_is_told_once(resting_weights, tmp_path):
+    two = [at_rest(without_reference(recording("lab", who)), (10.0, 20.0)) for who in ("A", "B")]
+    lab = write(tmp_path, *two)
+    done = predict(lab, resting_weights, tmp_path / "mot")
+    (note,) = (line for line in done.text().splitlines() if "at rest" in line)
+    for who, one in zip("AB", done.recordings, strict=True):
+        times, head = rows_of(tmp_path / "mot" / who / "1" / "walk.mot")
+        assert not ((times > 11.0) & (times < 19.0)).any()
+        assert min((times < 9.0).sum(), (times > 21.0).sum()) > 400
+        assert one.rows == times.size and 400 < one.at_rest < 510
+        assert f"{one.at_rest} instants have no row, being of a person at rest" in head
+        assert one.notes == ()
+    assert str(sum(one.at_rest for one in done.recordings)) in note and "--keep-still" in note
+    kept = predict(lab, resting_weights, tmp_path / "kept", keep_still=True)
+    times, head = rows_of(tmp_path / "kept" / "A" / "1" / "walk.mot")
+    assert ((times > 11.0) & (times < 19.0)).sum() == 399
+    assert f"{kept.recordings[0].at_rest} rows are of a person at rest" in head
+    told = predict(lab, resting_weights, tmp_path / "csv", format="csv")
+    header, numbers = read_csv(tmp_path / "csv" / "A" / "1" / "walk.csv")
+    assert (numbers[:, header.index("moving")] == 0).sum() == told.recordings[0].at_rest == done.recordings[0].at_rest
+    assert "have 'moving' 0" in told.text()
+
+
+def test_opensim_reads_a_motion_with_rest_left_out(resting_weights, tmp_path):
+    predict(write(tmp_path, at_rest(recording("lab", "A"), (10.0, 20.0))), resting_weights, tmp_path / "mot")
+    file = tmp_path / "mot" / "A" / "1" / "walk.mot"
+    found = judge(read=[[str(file), 1]])
+    np.testing.assert_allclose(found["0/time"], rows_of(file)[0], atol=1e-12)
+
+
+def test_whoever_never_moves_has_no_motion_unless_asked_for(resting_weights, tmp_path):
+    still, walks = at_rest(recording("lab", "A"), (0.0, 100.0)), recording("lab", "B")
+    lab = write(tmp_path, still, walks)
+    done = predict(lab, resting_weights, tmp_path / "mot")
+    assert "nobody moves in it" in done.recordings[0].reason and "--keep-still" in done.recordings[0].reason
+    assert not (tmp_path / "mot" / "A").exists() and done.recordings[1].reason is None
+    kept = predict(lab, resting_weights, tmp_path / "kept", keep_still=True)
+    assert kept.recordings[0].rows == kept.recordings[0].at_rest > 0
+
+
 def test_coordinates_have_opensims_names_and_our_signs():
     from kinbench.prediction.motions import motion
 
-    text, rows = motion(angles_of(DOFS), "all")
+    found = motion(angles_of(DOFS), "all")
+    text, rows = found.text, found.rows
     header, first, *_ = text.split("endheader\n")[1].splitlines()
     names, values = header.split("\t")[1:], first.split("\t")[1:]
     assert rows == 3

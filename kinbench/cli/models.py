@@ -68,6 +68,9 @@ def predict(
         str | None, typer.Option("--model", "-m", metavar="NAME", help="The model, to make sure it is this one.")
     ] = None,
     format: Annotated[str, typer.Option("--format", metavar="NAME", help="mot (OpenSim) or csv.")] = "mot",
+    keep_still: Annotated[
+        bool, typer.Option("--keep-still", help="In a .mot, also rows of a person at rest, whom no model is fitted on.")
+    ] = False,
     force: Force = False,
     data: Data = None,
     json: Json = False,
@@ -75,7 +78,10 @@ def predict(
 ) -> None:
     """Write the joint angles of every recording of a store; it needs no reference."""
     with display.progress("predict", quiet) as bar:
-        done = kinbench.predict(store, weights, to, model=model, format=format, force=force, data=data, on_progress=bar)
+        done = kinbench.predict(
+            store, weights, to, model=model, format=format, keep_still=keep_still, force=force, data=data,
+            on_progress=bar,
+        )  # fmt: skip
     display.show_json(done.to_json()) if json else display.show(done.text())
 
 

@@ -33,7 +33,8 @@ Progress = Callable[[int, int, str], None]
 class Estimated:
     """What became of one recording: its file, how much of it has angles, and what to know; or why it has none.
 
-    ``known`` is, per DoF, the share of its time that has an angle; ``rows`` are those of the file. ``seen`` is whether
+    ``known`` is, per DoF, the share of its time that has an angle; ``rows`` are those of the file; ``at_rest`` counts
+    the instants with angles at which the person does not move, where no model is fitted. ``seen`` is whether
     the model knew this ``person``, or this very ``recording``.
     """
 
@@ -44,6 +45,7 @@ class Estimated:
     duration_s: float = 0.0
     known: Mapping[str, float] | None = None
     moving: float | None = None
+    at_rest: int = 0
     seen: str | None = None
     notes: tuple[str, ...] = ()
     reason: str | None = None
@@ -94,6 +96,7 @@ def predict(
     folder: Path,
     *,
     format: str = "mot",
+    keep_still: bool = False,
     force: bool = False,
     on_progress: Progress = lambda done, total, label: None,
 ) -> Prediction:
@@ -101,8 +104,9 @@ def predict(
 
     ``<subject>/<session>/<trial>.mot`` (OpenSim's coordinate names, degrees) or ``.csv``, at the task's rate, in
     seconds from the first imu sample; ``predictions.json`` tells of each recording what to know, above all whether the
-    model had seen the person. Raises ``UsageError`` for a format or folder that cannot be, ``DataError`` where no
-    recording has what the task needs, or an answer cannot be believed.
+    model had seen the person. A model is fitted on people who move: instants at rest have no row in a ``.mot``
+    (``keep_still`` keeps them), and ``moving`` 0 in a ``.csv``. Raises ``UsageError`` for a format or folder that
+    cannot be, ``DataError`` where no recording has what the task needs, or an answer cannot be believed.
     """
     if format not in FORMATS:
         raise UsageError(f"There is no format '{format}' for angles.{suggest(format, FORMATS)}")
@@ -113,7 +117,7 @@ def predict(
     with new_folder(folder, MARK, force=force) as place, threadpool_limits(limits=THREADS), redirect_stdout(sys.stderr):
         for done, entry in enumerate(entries):
             on_progress(done, len(entries), str(entry.key))
-            found.append(_one(store, entry, weights, place, format))
+            found.append(_one(store, entry, weights, place, format, keep_still))
         if not any(one.reason is None for one in found):
             raise DataError(_reasons(found, weights.task), where=store.path)
         about = {"name": store.name, "digest": store.digest}
@@ -123,14 +127,14 @@ def predict(
             "task": weights.task.name, "task_version": weights.task.version, "task_digest": card["task"]["digest"],
             "stores": [part["name"] for part in card["stores"]], "files": dict(card["files"]),
         }  # fmt: skip
-        said = Prediction(folder, about, used, tuple(found), notes)
+        said = Prediction(folder, about, used, tuple(found), (*notes, *_rest(found, format, keep_still)))
         text = json.dumps(said._plain(), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
         (place / MARK).write_text(text + "\n", encoding="utf-8", newline="\n")
     on_progress(len(entries), len(entries), "done")
     return said
 
 
-def _one(store: Store, entry: IndexEntry, weights: Weights, place: Path, format: str) -> Estimated:
+def _one(store: Store, entry: IndexEntry, weights: Weights, place: Path, format: str, keep_still: bool) -> Estimated:
     key, task = entry.key, weights.task
     legs = windows.input_legs(entry, task)
     if isinstance(legs, str):
@@ -139,20 +143,23 @@ def _one(store: Store, entry: IndexEntry, weights: Weights, place: Path, format:
     angles = "it has no imu stream" if imu is None else estimate(weights.model, imu, task, legs)
     if isinstance(angles, str):
         return Estimated(str(key), entry.person, reason=angles)
-    text, rows = motion(angles, str(key)) if format == "mot" else (table(angles), len(angles.angle))
+    told = motion(angles, str(key), keep_still=keep_still) if format == "mot" else table(angles)
+    if told.whole and not told.rows:
+        return Estimated(str(key), entry.person, reason=_AT_REST)
     file = Path(key.subject) / key.session / f"{key.trial}.{format}"
     (place / file).parent.mkdir(parents=True, exist_ok=True)
-    (place / file).write_text(text, encoding="ascii", newline="\n")
+    (place / file).write_text(told.text, encoding="ascii", newline="\n")
     person = canonical_person(entry.person)
     seen = "recording" if entry.digest in weights.recordings else "person" if person in weights.seen else None
     return Estimated(
-        str(key), entry.person, file.as_posix(), rows, len(angles.angle) / task.rate_hz,
+        str(key), entry.person, file.as_posix(), told.rows, len(angles.angle) / task.rate_hz,
         {dof: round(float(angles.known[:, column].mean()), 4) for column, dof in enumerate(angles.dofs)},
-        round(float(angles.moving.mean()), 4), seen, _care(entry, task, angles, seen, rows, format),
+        round(float(angles.moving.mean()), 4), told.at_rest, seen, _care(entry, task, angles, seen, told.whole, format),
     )  # fmt: skip
 
 
-def _care(entry: IndexEntry, task: Task, angles: Angles, seen: str | None, rows: int, format: str) -> tuple[str, ...]:
+def _care(entry: IndexEntry, task: Task, angles: Angles, seen: str | None, whole: int, format: str) -> tuple[str, ...]:
+    """Return what to know of one recording's angles; ``whole`` instants have all that a ``.mot`` can hold."""
     notes = []
     if seen is not None:
         notes.append(f"this {seen} was in the training set: do not take these angles for a test of the model")
@@ -167,9 +174,24 @@ def _care(entry: IndexEntry, task: Task, angles: Angles, seen: str | None, rows:
     if empty:
         notes.append(f"no angle of {', '.join(empty)}: a sensor of it holds no valid sample")
     partly = int(angles.known.any(axis=1).sum())
-    if format == "mot" and rows < partly:
-        notes.append(f"{partly - rows} of {partly} instants have some of its angles only, and are not in the .mot")
+    if format == "mot" and whole < partly:
+        notes.append(f"{partly - whole} of {partly} instants have some of its angles only, and are not in the .mot")
     return tuple(notes)
+
+
+_AT_REST = "nobody moves in it, by the task's rule, and the model knows motion only; --keep-still takes it all the same"
+
+
+def _rest(found: Sequence[Estimated], format: str, keep_still: bool) -> tuple[str, ...]:
+    """Return in one sentence what became of the instants at rest, nothing where there are none."""
+    at_rest = sum(one.at_rest for one in found)
+    if not at_rest:
+        return ()
+    if format == "csv":
+        became = "have 'moving' 0"
+    else:
+        became = "are in the .mot all the same" if keep_still else "are not in the .mot (--keep-still keeps them)"
+    return (f"{at_rest} instants are of people at rest, where the model was never fitted: they {became}",)
 
 
 def _notes(weights: Weights, format: str) -> tuple[str, ...]:
