@@ -22,6 +22,22 @@ RULE = "sorted by the sha256 of 'dataset/subject' and dealt round into the folds
 
 
 @dataclass(frozen=True)
+class SplitCard:
+    """What a split manifest is, without its list: ``persons`` is how many are listed, ``per_fold`` how many in each."""
+
+    name: str
+    version: int
+    dataset: str
+    folds: int
+    persons: int
+    per_fold: tuple[int, ...]
+    rule: str
+    known: str
+    source: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class SplitManifest:
     """The folds of one dataset's people. ``persons`` are (person, fold) pairs, folds counted from 0.
 
@@ -42,6 +58,16 @@ class SplitManifest:
     def sha256(self) -> str:
         """The sha256 of the manifest's canonical JSON; it enters the digest of every fold that was dealt by it."""
         return digest(asdict(self))
+
+    @cached_property
+    def card(self) -> SplitCard:
+        """The manifest without its list, for people."""
+        listed = [fold for _, fold in self.persons]
+        return SplitCard(
+            name=self.name, version=self.version, dataset=self.dataset, folds=self.folds, persons=len(listed),
+            per_fold=tuple(listed.count(fold) for fold in range(self.folds)), rule=self.rule, known=self.known,
+            source=self.source, sha256=self.sha256,
+        )  # fmt: skip
 
     @cached_property
     def _folds(self) -> Mapping[str, int]:
