@@ -14,21 +14,46 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.special import chdtrc, fdtrc
 from scipy.stats import rankdata, studentized_range
 
+from kinbench.errors import DataError
 from kinbench.statistics._tables import Table, check_alpha, complete, persons
 from kinbench.statistics.comparisons import ALPHA, Comparisons, compare
 from kinbench.statistics.intervals import MIN_PERSONS
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Friedman:
+    """Friedman's test of k columns over n persons: chi squared corrected for ties, and F, each with its p.
+
+    ``mean_ranks`` in the order of the columns, 1 for the lowest values. NaN with a ``reason`` for what cannot be known;
+    F is also NaN where all persons rank the columns alike.
+    """
+
+    n: int
+    mean_ranks: tuple[float, ...]
+    chi_squared: float
+    chi_squared_p: float
+    f: float
+    f_p: float
+    reason: str | None = None
+
+    @property
+    def p(self) -> float:
+        """The p of F, or Friedman's own where all persons rank the columns alike and there is no F."""
+        return self.chi_squared_p if math.isnan(self.f_p) else self.f_p
 
 
 @dataclass(frozen=True)
 class CriticalDifference:
     """Mean ranks over persons, best first, and the groups that are not told apart.
 
-    ``friedman`` (chi squared, k - 1) and ``iman_davenport`` (F, k - 1 and (k - 1)(n - 1)) with their p; ``difference``
-    is Nemenyi's: two mean ranks so far apart or farther are told apart. ``groups`` are the largest sets of two or more
-    models no two of which are told apart: all of them where the test of them together finds nothing.
+    ``difference`` is Nemenyi's: two mean ranks so far apart or farther are told apart. ``groups`` are the largest sets
+    of two or more models no two of which are told apart: all of them where the test of them together finds nothing.
     ``wilcoxon_groups`` are the same by ``comparisons``; models of such a group need not be neighbours in rank.
     NaN with a ``reason`` for what cannot be known.
     """
@@ -36,21 +61,13 @@ class CriticalDifference:
     mean_ranks: Mapping[str, float]
     n: int
     alpha: float
-    friedman: float
-    friedman_p: float
-    iman_davenport: float
-    iman_davenport_p: float
+    friedman: Friedman
     difference: float
     groups: tuple[tuple[str, ...], ...]
     wilcoxon_groups: tuple[tuple[str, ...], ...]
     comparisons: Comparisons
     left_out: tuple[str, ...]
     reason: str | None = None
-
-    @property
-    def p(self) -> float:
-        """Iman and Davenport's p, or Friedman's where all persons rank the models alike and there is no F."""
-        return self.friedman_p if math.isnan(self.iman_davenport_p) else self.iman_davenport_p
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per model: its mean rank and the numbers of its groups, from 1."""
@@ -70,19 +87,14 @@ def critical_difference(scores: Table, *, alpha: float = ALPHA, lower_is_better:
     """
     check_alpha(alpha)
     table = complete(scores)
-    signed = table.values if lower_is_better else -table.values
-    ranks = np.asarray(rankdata(signed, axis=1), dtype=np.float64)
-    n, k = ranks.shape
-    means = ranks.mean(axis=0)
-    order = sorted(range(k), key=lambda i: (means[i], table.names[i]))
-    named = {table.names[i]: float(means[i]) for i in order}
+    tested = friedman(table.values if lower_is_better else -table.values)
+    n, means = tested.n, tested.mean_ranks
+    order = sorted(range(len(means)), key=lambda i: (means[i], table.names[i]))
+    named = {table.names[i]: means[i] for i in order}
     compared = compare(scores, alpha=alpha)
-    reason = _refused(ranks)
-    chi, chi_p, f, f_p = _friedman(ranks) if reason is None else (math.nan,) * 4
-    width = nemenyi(k, n, alpha) if reason is None else math.nan
-    overall = chi_p if math.isnan(f_p) else f_p
+    width = nemenyi(len(means), n, alpha) if tested.reason is None else math.nan
     apart = {
-        frozenset((a, b)) for a, b in combinations(named, 2) if overall <= alpha and abs(named[a] - named[b]) >= width
+        frozenset((a, b)) for a, b in combinations(named, 2) if tested.p <= alpha and abs(named[a] - named[b]) >= width
     }
     significant = {frozenset((pair.first, pair.second)) for pair in compared.pairs if pair.significant}
     known = {frozenset((pair.first, pair.second)) for pair in compared.pairs if not math.isnan(pair.p)}
@@ -90,16 +102,13 @@ def critical_difference(scores: Table, *, alpha: float = ALPHA, lower_is_better:
         mean_ranks=named,
         n=n,
         alpha=alpha,
-        friedman=chi,
-        friedman_p=chi_p,
-        iman_davenport=f,
-        iman_davenport_p=f_p,
+        friedman=tested,
         difference=width,
-        groups=_groups(named, apart) if reason is None else (),
+        groups=_groups(named, apart) if tested.reason is None else (),
         wilcoxon_groups=_groups(named, significant) if known else (),
         comparisons=compared,
         left_out=table.left_out,
-        reason=reason,
+        reason=tested.reason,
     )
 
 
@@ -109,26 +118,31 @@ def nemenyi(models: int, n: int, alpha: float = ALPHA) -> float:
     return q * math.sqrt(models * (models + 1) / (6.0 * n))
 
 
-def _refused(ranks: np.ndarray) -> str | None:
-    n = ranks.shape[0]
-    if n < MIN_PERSONS:
-        return f"{persons(n)}: ranks over persons need {MIN_PERSONS}"
-    if np.ptp(ranks) == 0:
-        return "every person scores the same with every model"
-    return None
+def friedman(values: FloatArray) -> Friedman:
+    """Test whether the columns of (persons, columns) rank alike within persons: Friedman 1937, Iman & Davenport 1980.
 
-
-def _friedman(ranks: np.ndarray) -> tuple[float, float, float, float]:
-    """Return Friedman's chi squared, corrected for ties, and Iman and Davenport's F (1980), each with its p."""
+    NaN with a reason for fewer than three persons, and where no person's values differ. Raises ``DataError`` for fewer
+    than two columns and values that are not finite.
+    """
+    table = np.asarray(values, dtype=np.float64)
+    if table.ndim != 2 or table.shape[1] < 2 or not table.size or not np.isfinite(table).all():
+        raise DataError(f"Ranks need finite values of persons by two columns or more, got {table.shape}.")
+    ranks = np.asarray(rankdata(table, axis=1), dtype=np.float64)
     n, k = ranks.shape
+    means = tuple(ranks.mean(axis=0).tolist())
     spread = float(np.sum((ranks - (k + 1) / 2) ** 2)) / (n * (k - 1))
-    chi = n * float(np.sum((ranks.mean(axis=0) - (k + 1) / 2) ** 2)) / spread
-    rest = n * (k - 1) - chi
+    reason = f"{persons(n)}: ranks over persons need {MIN_PERSONS}" if n < MIN_PERSONS else None
+    if reason is None and spread == 0:
+        reason = "every person scores the same with every model"
+    if reason:
+        return Friedman(n, means, math.nan, math.nan, math.nan, math.nan, reason)
+    chi = n * float(np.sum((np.array(means) - (k + 1) / 2) ** 2)) / spread
     chi_p = float(chdtrc(k - 1, chi))
+    rest = n * (k - 1) - chi
     if rest <= 1e-9 * chi:
-        return chi, chi_p, math.nan, math.nan
+        return Friedman(n, means, chi, chi_p, math.nan, math.nan)
     f = (n - 1) * chi / rest
-    return chi, chi_p, f, float(fdtrc(k - 1, (k - 1) * (n - 1), f))
+    return Friedman(n, means, chi, chi_p, f, float(fdtrc(k - 1, (k - 1) * (n - 1), f)))
 
 
 def _groups(names: Iterable[str], apart: set[frozenset[str]]) -> tuple[tuple[str, ...], ...]:

@@ -21,7 +21,7 @@ from kinbench.errors import DataError, UsageError
 from kinbench.statistics._tables import Table, check_alpha, columns_of, complete, frame_of, persons
 from kinbench.statistics.comparisons import ALPHA, holm, signed_rank
 from kinbench.statistics.intervals import MIN_PERSONS, SEED, Estimate, bootstrap_statistic
-from kinbench.statistics.ranks import critical_difference
+from kinbench.statistics.ranks import friedman
 
 FloatArray = NDArray[np.float64]
 
@@ -158,10 +158,10 @@ def within(levels: Table, *, alpha: float = ALPHA) -> SliceTest:
         effect = Estimate(found.effect, n=table.n, reason=found.reason)
         statistic = min(found.positive, found.negative)
         return SliceTest("Wilcoxon", table.n, means, statistic, found.p, effect, "rank-biserial", found.reason)
-    ranked = critical_difference(levels, alpha=alpha)
-    agreement = ranked.friedman / (table.n * (len(table.names) - 1))
+    ranked = friedman(table.values)
+    agreement = ranked.chi_squared / (table.n * (len(table.names) - 1))
     effect = Estimate(agreement, n=table.n, reason=ranked.reason)
-    return SliceTest("Friedman", table.n, means, ranked.friedman, ranked.p, effect, "Kendall's W", ranked.reason)
+    return SliceTest("Friedman", table.n, means, ranked.chi_squared, ranked.p, effect, "Kendall's W", ranked.reason)
 
 
 # --- numbers ---------------------------------------------------------------------------------------------------------

@@ -214,13 +214,16 @@ def _cells(
     table: pd.DataFrame, within: list[str], levels: Mapping[str, list[Any]], value: str, person: str
 ) -> FloatArray:
     """Return (persons, cells), the last factor fastest; refuse missing and repeated cells by name."""
-    known = table.groupby([person, *within], observed=True)[value].agg(["size", "first"])
+    names = (person, *within)
+    known: dict[tuple[Any, ...], float] = {}
+    twice = []
+    for key, each in zip(zip(*(table[name] for name in names), strict=True), table[value], strict=True):
+        if key in known:
+            twice.append(_cell(names, key))
+        known[key] = each
     people = sorted(table[person].unique(), key=str)
     wanted = [(one, *cell) for one in people for cell in product(*levels.values())]
-    names = (person, *within)
-    have = set(known.index)
-    missing = [_cell(names, each) for each in wanted if each not in have]
-    twice = [_cell(names, each) for each in known.index[known["size"] > 1]]
+    missing = [_cell(names, each) for each in wanted if each not in known]
     problems = []
     if missing:
         problems.append(
@@ -231,8 +234,7 @@ def _cells(
         problems.append(f"Repeated measures take one value per person and cell; {_some(twice)} repeated: average them.")
     if problems:
         raise DataError(problems)
-    values = known["first"].reindex(pd.MultiIndex.from_tuples(wanted)).to_numpy(dtype=np.float64)
-    return np.asarray(values.reshape(len(people), -1))
+    return np.array([known[each] for each in wanted], dtype=np.float64).reshape(len(people), -1)
 
 
 def _within(name: str, contrasts: FloatArray, cells: FloatArray) -> Effect:
