@@ -16,17 +16,12 @@ from kinbench.harmonisation._streams import (
     ROTATIONS,
     BoolArray,
     FloatArray,
-    cells,
-    chosen,
-    columns_of,
+    Signal,
+    altered,
     even_rate_hz,
-    known_cells,
-    put,
     rewrapped,
-    streams_of,
     stretches,
     unwrapped,
-    with_streams,
 )
 from kinbench.recording import Recording
 from kinbench.schema import VARIABLES
@@ -62,22 +57,19 @@ def remove_spikes(
     if not sd > 0 or bridge_samples < 0:
         raise UsageError(f"remove_spikes needs sd above 0 and bridge_samples from 0, got {sd:g} and {bridge_samples}")
     allowed = [name for name in VARIABLES if name not in ROTATIONS]
-    streams = streams_of(recording)
     removed: dict[str, dict[str, int]] = {}
-    for where, name in chosen(recording, "remove_spikes", variables, allowed):
-        stream = streams[where]
-        time_s = np.asarray(stream["time"].values, dtype=np.float64)
-        values, known = cells(stream[name].values).copy(), known_cells(stream, name)
-        for at, label in enumerate(columns_of(stream, name)):
-            column = values[:, at].copy()
-            if name in CIRCULAR:
-                column[known[:, at]] = unwrapped(column[known[:, at]])
-            wrong = _spikes(time_s, column, known[:, at], sd)
+
+    def remove(signal: Signal) -> None:
+        for at, label in enumerate(signal.labels):
+            column, known = signal.values[:, at].copy(), signal.known[:, at]
+            if signal.name in CIRCULAR:
+                column[known] = unwrapped(column[known])
+            wrong = _spikes(signal.time_s, column, known, sd)
             if wrong.any():
-                removed.setdefault(name, {})[label] = int(wrong.sum())
-                values[wrong, at] = _mended(time_s, column, known[:, at], wrong, bridge_samples)[wrong]
-        streams[where] = put(stream, name, values)
-    return with_streams(recording, streams).with_step(
+                removed.setdefault(signal.name, {})[label] = int(wrong.sum())
+                signal.values[wrong, at] = _mended(signal.time_s, column, known, wrong, bridge_samples)[wrong]
+
+    return altered(recording, "remove_spikes", variables, allowed, remove).with_step(
         "remove_spikes", sd=sd, bridge_samples=bridge_samples, variables=list(variables), removed=removed
     )
 
@@ -146,27 +138,26 @@ def smooth_savgol(
     Raises ``UsageError`` for a window of no more samples than ``order``, and ``DataError`` where the recording has
     none of the variables or a clock is not even (resample first).
     """
-    streams = streams_of(recording)
     left = 0
     windows: dict[str, int] = {}
-    for where, name in chosen(recording, "smooth_savgol", variables, VARIABLES):
-        stream = streams[where]
-        windows[where] = length = _odd(window_s * even_rate_hz(recording, where))
+
+    def smooth(signal: Signal) -> None:
+        nonlocal left
+        windows[signal.stream] = length = _odd(window_s * even_rate_hz(recording, signal.stream))
         if not 0 <= order < length:
             raise UsageError(
                 f"smooth_savgol needs an order from 0 to less than the window, and got order {order} with {length} "
-                f"samples ({window_s:g} s of the {where})"
+                f"samples ({window_s:g} s of the {signal.stream})"
             )
-        time_s = np.asarray(stream["time"].values, dtype=np.float64)
-        values, known = cells(stream[name].values).copy(), known_cells(stream, name)
-        for at in range(known.shape[1]):
-            for start, stop in stretches(time_s, known[:, at]):
+        for at in range(len(signal.labels)):
+            for start, stop in stretches(signal.time_s, signal.known[:, at]):
                 if stop - start < length:
                     left += stop - start
                 else:
-                    values[start:stop, at] = _smoothed(name, values[start:stop, at], length, order)
-        streams[where] = put(stream, name, values)
-    return with_streams(recording, streams).with_step(
+                    part = signal.values[start:stop, at]
+                    signal.values[start:stop, at] = _smoothed(signal.name, part, length, order)
+
+    return altered(recording, "smooth_savgol", variables, VARIABLES, smooth).with_step(
         "smooth_savgol",
         window_s=window_s,
         order=order,

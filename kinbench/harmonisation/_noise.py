@@ -6,21 +6,17 @@ import zlib
 from collections.abc import Mapping
 
 import numpy as np
-from scipy.signal import detrend, welch
+from numpy.lib.stride_tricks import sliding_window_view
+from scipy.signal import periodogram
 
 from kinbench.errors import DataError, UsageError
 from kinbench.harmonisation._streams import (
     BoolArray,
     FloatArray,
-    cells,
-    chosen,
-    columns_of,
+    Signal,
+    altered,
     even_rate_hz,
-    known_cells,
-    put,
-    streams_of,
     stretches,
-    with_streams,
 )
 from kinbench.recording import Recording
 
@@ -49,16 +45,15 @@ def equalise_noise(recording: Recording, *, density: Mapping[str, float], seed: 
     """
     if any(not value >= 0 for value in density.values()):
         raise UsageError(f"equalise_noise needs densities of 0 or more, and got {dict(density)}")
-    streams = streams_of(recording)
     floors: dict[str, dict[str, list[float] | None]] = {}
     above: list[str] = []
-    for where, name in chosen(recording, "equalise_noise", tuple(density), _SIGNALS):
-        stream, rate_hz, wanted = streams[where], even_rate_hz(recording, where), float(density[name])
-        time_s = np.asarray(stream["time"].values, dtype=np.float64)
-        values, known = cells(stream[name].values).copy(), known_cells(stream, name)
+
+    def raise_to(signal: Signal) -> None:
+        rate_hz, wanted, name = even_rate_hz(recording, signal.stream), float(density[signal.name]), signal.name
         floors[name] = {}
-        for at, label in enumerate(columns_of(stream, name)):
-            floor = _floor(time_s, values[:, at], known[:, at], rate_hz)
+        for at, label in enumerate(signal.labels):
+            values = signal.values[:, at]
+            floor = _floor(signal.time_s, values, signal.known[:, at], rate_hz)
             floors[name][label] = None if floor is None else [float(f"{x:.6g}") for x in floor]
             if floor is None:
                 continue
@@ -69,13 +64,14 @@ def equalise_noise(recording: Recording, *, density: Mapping[str, float], seed: 
                 continue
             lack = np.sqrt(np.clip(wanted**2 - floor**2, 0.0, None) * rate_hz / 2)
             random = np.random.default_rng([seed, zlib.crc32(f"{name}/{label}".encode())])
-            values[:, at] += lack * random.standard_normal(values[:, at].shape)
-        streams[where] = put(stream, name, values)
+            values += lack * random.standard_normal(values.shape)
+
+    noisy = altered(recording, "equalise_noise", tuple(density), _SIGNALS, raise_to)
     if above:
         raise DataError(
             [f"{problem}; ask for more, or leave that sensor out" for problem in above], where=recording.key
         )
-    return with_streams(recording, streams).with_step(
+    return noisy.with_step(
         "equalise_noise", density={name: float(value) for name, value in density.items()}, seed=seed, floors=floors
     )
 
@@ -98,8 +94,9 @@ def _floor(time_s: FloatArray, values: FloatArray, known: BoolArray, rate_hz: fl
 
 def _spectra(values: FloatArray, length: int, rate_hz: float) -> FloatArray:
     """Return (window, component): each window's mean spectral density in the band."""
-    starts = range(0, len(values) - length + 1, length // 2)
-    windows = np.stack([values[start : start + length] for start in starts])
-    frequency_hz, power = welch(detrend(windows, axis=1), rate_hz, nperseg=length, axis=1)
+    windows = sliding_window_view(values, length, axis=0)[:: length // 2]
+    line = np.linalg.qr(np.stack([np.ones(length), np.arange(length)], axis=1))[0]  # of least squares, for all at once
+    straightened = windows - (windows @ line) @ line.T
+    frequency_hz, power = periodogram(straightened, rate_hz, window="hann", detrend=False)
     low, high = (share * rate_hz / 2 for share in BAND)
-    return np.asarray(power[:, (frequency_hz >= low) & (frequency_hz <= high)].mean(axis=1), dtype=np.float64)
+    return np.asarray(power[..., (frequency_hz >= low) & (frequency_hz <= high)].mean(axis=-1), dtype=np.float64)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
@@ -55,6 +55,40 @@ def chosen(recording: Recording, step: str, variables: Sequence[str], allowed: I
             f"{step} asks for {', '.join(variables)}, and the recording has none of them", where=recording.key
         )
     return found
+
+
+@dataclass(frozen=True)
+class Signal:
+    """One variable of a stream, as a step takes it.
+
+    ``values`` (n, column, component) are a copy, to be changed in place; ``known`` (n, column); ``labels`` those of
+    the columns: sensors, DoFs, segments or plates.
+    """
+
+    stream: str
+    name: str
+    labels: tuple[str, ...]
+    time_s: FloatArray
+    values: FloatArray
+    known: BoolArray
+
+
+def altered(
+    recording: Recording,
+    step: str,
+    variables: Sequence[str],
+    allowed: Iterable[str],
+    alter: Callable[[Signal], None],
+) -> Recording:
+    """Return the recording with what ``alter`` makes of each of the variables named; raises as ``chosen``."""
+    streams = streams_of(recording)
+    for where, name in chosen(recording, step, variables, allowed):
+        stream = streams[where]
+        time_s = np.asarray(stream["time"].values, dtype=np.float64)
+        values = cells(stream[name].values).copy()
+        alter(Signal(where, name, tuple(columns_of(stream, name)), time_s, values, known_cells(stream, name)))
+        streams[where] = put(stream, name, values)
+    return with_streams(recording, streams)
 
 
 def columns_of(stream: xr.Dataset, name: str) -> list[str]:
