@@ -175,11 +175,19 @@ def _evenly(keys: list[Any], most: int) -> list[Any]:
     return keys if len(keys) <= most else [keys[place * len(keys) // most] for place in range(most)]
 
 
-def inspect(raw: str | Path, *, adapter: str | None = None) -> Proposal:
+def inspect(
+    raw: str | Path,
+    *,
+    adapter: str | None = None,
+    to: str | Path | None = None,
+    on_progress: Progress = ignore,
+) -> Proposal:
     """Look at a raw folder that nobody described, and propose the manifest that it would need; nothing is written.
 
-    Every adapter that can propose (``contracts.Proposer``) is asked, or the one named. Raises ``UsageError`` for an
-    absent folder, or where several make something of it and none is named; ``DataError`` where none does.
+    ``to`` is the file that the manifest will stand in, where that is not the raw folder: it then says where the
+    recordings are. Every adapter that can propose (``contracts.Proposer``) is asked, or the one named. Raises
+    ``UsageError`` for an absent folder, or where several make something of it and none is named; ``DataError`` where
+    none does.
     """
     path = _existing(raw)
     askable = _proposers() if adapter is None else {adapter: plugins.create("adapters", adapter)}
@@ -190,7 +198,7 @@ def inspect(raw: str | Path, *, adapter: str | None = None) -> Proposal:
     problems: list[str] = []
     for name, asked in askable.items():
         try:
-            found[name] = asked.propose(path)
+            found[name] = asked.propose(path, to=None if to is None else Path(to), on_progress=on_progress)
         except DataError as error:
             problems += [f"{name}: {problem}" if len(askable) > 1 else problem for problem in error.problems]
     if len(found) > 1:

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinbench.downloads import Download as Download
+from kinbench.downloads import Progress as Progress
+from kinbench.downloads import ignore as ignore
 from kinbench.protocol import Fold, ProtocolCard
 from kinbench.recording import Key, Recording, TaskEntry
 from kinbench.tasks import Task
@@ -126,14 +128,19 @@ class Proposal:
     manifest: str
     guesses: tuple[Guess, ...]
     drafts: tuple[Recording, ...] = ()
+    unread: tuple[str, ...] = ()
+    """Files that look like recordings and could not be read, a sentence each: which, what was expected, what came."""
 
 
 @runtime_checkable
 class Proposer(Protocol):
     """An adapter that can look at a raw folder and propose the manifest that it would need."""
 
-    def propose(self, raw: Path) -> Proposal:
-        """Return the proposal; raises ``UsageError`` for an absent folder, ``DataError`` where nothing is readable."""
+    def propose(self, raw: Path, *, to: Path | None = None, on_progress: Progress = ignore) -> Proposal:
+        """Return the proposal, its manifest as it must read in the file ``to`` (in the raw folder unless said).
+
+        Nothing is written. Raises ``UsageError`` for an absent folder, ``DataError`` where nothing is readable.
+        """
         ...
 
 

@@ -208,7 +208,7 @@ class Guesser:
     def find(self, raw):
         raise DataError("reads nothing")
 
-    def propose(self, raw: Path) -> Proposal:
+    def propose(self, raw: Path, *, to=None, on_progress=None) -> Proposal:
         asked = raw / "asked.txt"
         if not (raw / "guess.me").is_file():
             raise DataError("no guess.me")

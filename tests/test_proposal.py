@@ -175,7 +175,7 @@ def test_without_side_a_segment_is_asked_for(tmp_path, walk):
         path.rename(path.with_name(path.name.replace("_r", "")))
     guess = guesses_of(folder)["imu.sensors.thigh.segment"]
     assert guess.verdict == "open"
-    assert "right or left" in guess.evidence
+    assert guess.evidence.startswith("Of which leg?")
 
 
 def test_a_header_that_contradicts_gravity_is_a_question(tmp_path, walk):

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kinbench.contracts import DatasetCard, Proposal, RawDataset, Source
+from kinbench.contracts import DatasetCard, Progress, Proposal, RawDataset, Source, ignore
 from kinbench.errors import DataError, UsageError
 from kinbench.recording import Recording
 from kinbench_adapters._lab.editor import json_schema
@@ -54,13 +54,14 @@ class LabAdapter:
         sources += [Source(key, (path,), partial(_refuse_orphan, path)) for key, path in orphans]
         return RawDataset(card, tuple(sorted(sources, key=lambda source: source.key)))
 
-    def propose(self, raw: Path) -> Proposal:
+    def propose(self, raw: Path, *, to: Path | None = None, on_progress: Progress = ignore) -> Proposal:
         """Return the manifest that a folder without one would need, with what speaks for each of its fields.
 
-        Reads beginnings and a few recordings, not all. Raises ``UsageError`` where there is no folder, ``DataError``
-        where no file in it holds what a manifest can describe.
+        ``to`` is the file that the manifest will stand in; outside the folder, it says where the recordings are. Reads
+        beginnings and a few recordings, not all. Raises ``UsageError`` where there is no folder, ``DataError`` where no
+        file in it holds what a manifest can describe.
         """
-        return propose(raw)
+        return propose(raw, to=to, on_progress=on_progress)
 
     @staticmethod
     def schema() -> dict[str, Any]:

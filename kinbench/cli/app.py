@@ -191,7 +191,8 @@ def inspect(
     """
     _refuse_to_replace(to, force)
     page = _page(html)
-    proposal = kinbench.inspect(raw, adapter=adapter)
+    with display.progress("inspect", quiet) as bar:
+        proposal = kinbench.inspect(raw, adapter=adapter, to=to, on_progress=bar)
     if to is not None:
         _write(to, proposal.manifest)
         display.say(f"wrote {to}", quiet)

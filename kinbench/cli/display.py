@@ -101,6 +101,7 @@ def plain_proposal(proposal: Any) -> dict[str, Any]:
             for guess in proposal.guesses
         ],
         "drafts": [str(draft.key) for draft in proposal.drafts],
+        "unread": list(proposal.unread),
         "manifest": proposal.manifest,
     }  # fmt: skip
 
@@ -117,6 +118,8 @@ def proposal_text(proposal: Any) -> str:
     if questions:
         lines += ["", "open questions, to be answered in the manifest:"]
         lines += [f"  {printable(guess.field)}: {printable(guess.evidence)}" for guess in questions]
+    if proposal.unread:
+        lines += ["", "files that could not be read:", *(f"  {printable(told)}" for told in proposal.unread)]
     counts = {verdict: sum(guess.verdict == verdict for guess in proposal.guesses) for verdict in _VERDICTS}
     lines += ["", ", ".join(f"{count} {verdict}" for verdict, count in counts.items())]
     return "\n".join(lines)

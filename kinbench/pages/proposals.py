@@ -29,6 +29,7 @@ def proposal(proposal: Proposal, *, raw: str = "") -> str:
         for index, draft in enumerate(proposal.drafts[:MOST_PLOTTED], start=1)
     ]
     contents = [("questions", f"Questions ({len(questions)})")] if questions else []
+    contents += [("unread", "Files that could not be read")] if proposal.unread else []
     contents += [("fields", "Fields"), ("manifest", "Manifest")]
     contents += [("drafts", "What could already be read")] if drafts else []
     every = len(proposal.drafts)
@@ -41,5 +42,5 @@ def proposal(proposal: Proposal, *, raw: str = "") -> str:
         "proposal.html", title=f"Proposed manifest for {raw}" if raw else "Proposed manifest",
         version=kinbench.__version__, contents=contents, counts=counts, questions=questions,
         guesses=proposal.guesses[:MOST_FIELDS], guesses_left=max(0, len(proposal.guesses) - MOST_FIELDS),
-        manifest=proposal.manifest, drafts=drafts, listed=listed,
+        manifest=proposal.manifest, drafts=drafts, listed=listed, unread=proposal.unread,
     )  # fmt: skip

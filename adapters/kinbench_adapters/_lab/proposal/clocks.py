@@ -159,10 +159,8 @@ def guess_sync(measured: Sequence[JointPair], guesses: dict[str, Guess]) -> None
     """Say how the clocks may be treated: estimated where the lag was measured, a question where it was not."""
     lags = [pair.lag.shift_s for pair in measured]
     if not measured or max(lags) - min(lags) > 0.1:
-        told = "hardware, same_clock, declared with offset_s, or estimated?"
-        told += " Joints disagree about the lag" if measured else " The lag could not be measured with confidence"
-        for field in ("sync.method", "sync.search_s"):
-            guesses[field] = asked(field, told)
+        why = "joints disagree about the shift" if measured else "the shift could not be measured with confidence"
+        guesses["sync.method"] = asked("sync.method", why)
         return
     shift_s = float(np.median(lags))
     r = min(pair.lag.r for pair in measured)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kinbench.contracts import Progress
 from kinbench_adapters._lab.patterns import list_files
 from kinbench_adapters._lab.proposal.families import (
     Naming,
@@ -14,7 +15,7 @@ from kinbench_adapters._lab.proposal.families import (
     sensors_by_name,
     skeleton,
 )
-from kinbench_adapters._lab.proposal.looks import Look, look_at
+from kinbench_adapters._lab.proposal.looks import Look, look_at, why_unread
 from kinbench_adapters._lab.proposal.signals import Signals, find_signals
 
 MOST_FILES = 20_000
@@ -42,6 +43,11 @@ class Family:
         """The first file looked at."""
         return next(iter(self.looks.values()))
 
+    @property
+    def how(self) -> str:
+        """By what its signals were told."""
+        return next(iter(self.signals.values())).how
+
     def by_recording(self) -> dict[Identity, dict[str, Look]]:
         """Return the files looked at, by recording and sensor ('' where a file is not one sensor's)."""
         found: dict[Identity, dict[str, Look]] = {}
@@ -57,26 +63,53 @@ class Family:
         return sum(look.rows * len(self.signals[name].of) for name, look in self.looks.items() if name in self.signals)
 
 
-def look_around(raw: Path) -> tuple[list[Family], list[str]]:
-    """Return the families of files in a folder that hold numbers, and the names of all files in it."""
+@dataclass(frozen=True)
+class Surroundings:
+    """A folder's families of files that hold numbers, the names of all its files, and those that could not be read."""
+
+    families: tuple[Family, ...]
+    names: tuple[str, ...]
+    unread: Mapping[str, str]
+    """By name: why, in a sentence."""
+
+    @property
+    def refusals(self) -> list[str]:
+        """The files that could not be read, each with its sentence."""
+        return [f"'{name}': {why}" for name, why in self.unread.items()]
+
+
+def look_around(raw: Path, on_progress: Progress) -> Surroundings:
+    """Return what lies in a folder."""
     names = [name for name in list_files(raw)[:MOST_FILES] if Path(name).suffix.lower() not in _NO_RECORDINGS]
     groups: dict[str, list[str]] = {}
     for name in names:
         groups.setdefault(skeleton(name), []).append(name)
-    families = [family for group in [*groups.values()][:MOST_FAMILIES] for family in _families(raw, group)]
-    return _merged(families), names
+    chosen = [*groups.values()][:MOST_FAMILIES]
+    families: list[Family] = []
+    unread: dict[str, str] = {}
+    for done, group in enumerate(chosen):
+        on_progress(done, len(chosen), group[0])
+        families += _families(raw, group, unread)
+    on_progress(len(chosen), len(chosen), "")
+    return Surroundings(tuple(_merged(families)), tuple(names), unread)
 
 
-def _families(raw: Path, names: Sequence[str]) -> list[Family]:
-    """Return the family of like-named files, or several where their contents are of several kinds."""
+def _families(raw: Path, names: Sequence[str], unread: dict[str, str]) -> list[Family]:
+    """Return the family of like-named files, or several where their contents are of several kinds.
+
+    ``unread`` gains those that could not be read although their ending is a reader's.
+    """
     sensors = sensors_by_name(names)
     sampled = _sample(names, sensors)
     looks = {name: look for name in sampled if (look := look_at(raw / name, name)) is not None}
+    absent = [name for name in sampled if name not in looks]
+    empty = [name for name in names if name not in sampled and not (raw / name).stat().st_size]
+    unread |= {name: why for name in (*absent, *empty) if (why := why_unread(raw / name)) is not None}
     kinds: dict[str, list[str]] = {}
     for name, look in looks.items():
         kinds.setdefault(_kind(look), []).append(name)
-    if len(kinds) == 1 and len(looks) == len(sampled):
-        return [_family(names, looks, sensors)]
+    if len(kinds) == 1 and not set(absent) - set(unread):
+        return [_family(names, looks, sensors)]  # what could not be read is named as the others are
     return [_family(kind, {name: looks[name] for name in kind}, sensors_by_name(kind)) for kind in kinds.values()]
 
 

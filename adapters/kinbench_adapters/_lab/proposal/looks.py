@@ -24,6 +24,7 @@ from kinbench_adapters._formats.line_pattern import compile_pattern, read_lines
 from kinbench_adapters._formats.markers import length_unit
 from kinbench_adapters._formats.vendor import VendorFile
 from kinbench_adapters._formats.vendors import VENDORS
+from kinbench_adapters._lab.grammar.files import SUFFIXES
 from kinbench_adapters._lab.proposal.vocabulary import read_signal
 
 FloatArray = NDArray[np.float64]
@@ -94,6 +95,29 @@ def look_at(path: Path, name: str) -> Look | None:
         if found is not None and found.rows >= (1 if found.vendor is not None else _LEAST_ROWS):
             return found
     return None
+
+
+def why_unread(path: Path) -> str | None:
+    """Return in a sentence why a file whose ending a reader knows could not be read; None for any other file."""
+    reader = SUFFIXES.get(path.suffix.lower())
+    if reader is None:
+        return None
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except OSError as error:
+        return f"cannot be opened: {error.strerror or error}"
+    if not head:
+        return f"expected what the reader '{reader}' reads, found an empty file"
+    try:
+        if reader in VENDORS:
+            VENDORS[reader].read(path)
+        found = _BY_READER[reader](path, path.name, head) if reader in _BY_READER else None
+    except DataError as error:
+        return str(error).splitlines()[0].replace(f"{path}: ", "").replace(f"{path}:", "line ")
+    if found is None:
+        return f"expected what the reader '{reader}' reads, found something else inside"
+    return None if found.rows else "expected rows of numbers, found a head and nothing below it"
 
 
 # --- formats that say themselves what they are ------------------------------------------------------------------------
@@ -427,4 +451,5 @@ def _share(path: Path, read: Callable[[Path], dict[str, FloatArray]]) -> dict[st
         return read(part)
 
 
+_BY_READER = {"npy": _npy, "mat": _mat, "c3d": _c3d, "trc": _trc, "sto": _sto, "hdf5": _hdf5, "delimited": _delimited}
 _SNIFFERS = (_npy, _mat, _c3d, _trc, _sto, _v3d, _vendor, _trajectories, _hdf5, _lines, _delimited)

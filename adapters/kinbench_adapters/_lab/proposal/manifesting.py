@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kinbench import schema
 from kinbench.contracts import Guess
 from kinbench_adapters._lab.grammar.files import SELF_CLOCKED
+from kinbench_adapters._lab.patterns import fields_of, list_files, match_files
 from kinbench_adapters._lab.proposal.families import Naming
-from kinbench_adapters._lab.proposal.folder import Family
+from kinbench_adapters._lab.proposal.folder import Family, Surroundings
 from kinbench_adapters._lab.proposal.markers import SITES, MarkerSet
 from kinbench_adapters._lab.proposal.sensing import Sensing
 from kinbench_adapters._lab.proposal.truth import Truth
@@ -19,6 +20,7 @@ from kinbench_adapters._lab.proposal.verdicts import asked, guessed
 from kinbench_adapters._lab.proposal.vocabulary import words_of
 from kinbench_adapters._lab.proposal.writing import Text, plain
 
+MOST_NOTES = 20
 _ACTIVITIES = {
     "walk": "walking", "walking": "walking", "gait": "walking", "gang": "walking", "levelground": "walking",
     "treadmill": "walking_treadmill", "run": "running", "running": "running", "squat": "squat", "squats": "squat",
@@ -26,80 +28,142 @@ _ACTIVITIES = {
 }  # fmt: skip
 
 
-def compose(
-    raw: Path,
-    families: Sequence[Family],
-    sensing: Sensing | None,
-    truth: Truth | None,
-    markers: MarkerSet | None,
-    guesses: dict[str, Guess],
-) -> str:
-    """Return the manifest's text; ``guesses`` gains an entry for every field that it does not have yet."""
-    naming = _naming(sensing, truth, markers)
-    for guess in _about_the_dataset(raw, sensing, truth, naming):
-        guesses.setdefault(guess.field, guess)
+@dataclass(frozen=True)
+class Seen:
+    """All that was seen of a raw folder."""
+
+    raw: Path
+    around: Surroundings
+    sensing: Sensing | None
+    truth: Truth | None
+    markers: MarkerSet | None
+
+    @property
+    def families(self) -> Sequence[Family]:
+        """The folder's families of files."""
+        return self.around.families
+
+
+def gather(seen: Seen) -> dict[str, Guess]:
+    """Return a guess for every field that the manifest will have."""
+    sensing, truth, markers = seen.sensing, seen.truth, seen.markers
+    guesses = {guess.field: guess for guess in _about_the_dataset(seen)}
     for part in (sensing, truth, markers):
         if part is not None:
-            for field, guess in part.guesses.items():
-                guesses.setdefault(field, guess)
-    if truth is not None and sensing is not None and "imu.gyr.unit" in truth.guesses:
-        guesses["imu.gyr.unit"] = truth.guesses["imu.gyr.unit"]
+            guesses |= part.guesses
+    for sensor in () if sensing is None else sensing.sensors:
+        guesses[f"imu.sensors.{sensor}.calibrate"] = _calibration(sensor)
+    if sensing is not None and truth is not None and truth.family is not None:
+        guesses["sync.method"] = asked("sync.method")
+    absent = _without_reference(seen)
+    if absent:
+        guesses["reference.optional"] = _optional(absent)
+    return guesses
+
+
+def compose(seen: Seen, guesses: Mapping[str, Guess], *, root: str | None = None, notes: Sequence[str] = ()) -> str:
+    """Return the manifest's text. ``root`` is the raw folder, where the manifest is to stand elsewhere.
+
+    ``notes`` are what the physics checks found that no field can mend.
+    """
     text = Text()
     text.line(0, "kinbench: 1")
+    if root is not None:
+        text.line(0, f"root: {plain(root)}")
     text.line(0, "dataset:")
     for key in ("id", "version", "licence", "redistributable"):
         text.field(1, key, guesses[f"dataset.{key}"])
     _write_fields(text, guesses)
     text.field(0, "activity", guesses["activity"])
-    if sensing is not None:
+    if seen.sensing is not None:
         text.line(0, "")
-        _write_imu(text, sensing, guesses)
-    if truth is not None:
+        _write_imu(text, seen.sensing, guesses)
+    if seen.truth is not None:
         text.line(0, "")
-        _write_reference(text, truth, guesses)
-        if truth.family is not None and sensing is not None:
+        _write_reference(text, seen.truth, guesses)
+        if seen.truth.family is not None and seen.sensing is not None:
             text.line(0, "")
             _write_sync(text, guesses)
-    if markers is not None:
+    if seen.markers is not None:
         text.line(0, "")
-        _write_markers(text, guesses, alone=sensing is None)
-    left = _left_over(families, sensing, truth, markers)
-    if left:
-        text.line(0, "")
-        text.note(0, f"Also in the folder, and not described here: {', '.join(left)}")
+        _write_markers(text, guesses, alone=seen.sensing is None)
+    _write_notes(text, seen, notes)
     return str(text)
 
 
-def _naming(sensing: Sensing | None, truth: Truth | None, markers: MarkerSet | None) -> Naming:
+def _write_notes(text: Text, seen: Seen, notes: Sequence[str]) -> None:
+    """Write below the manifest what no key of it can say."""
+    for title, told in (
+        ("Also found by the checks; no key of a manifest mends it, 'kinbench validate' will say it again", notes),
+        ("Could not be read, though their names end as recordings do", seen.around.refusals),
+        ("Also in the folder, and not described here", _left_over(seen)),
+    ):  # fmt: skip
+        if told:
+            text.line(0, "")
+            text.note(0, f"{title}:")
+        for item in told[:MOST_NOTES]:
+            text.note(0, f"- {item}")
+        if len(told) > MOST_NOTES:
+            text.note(0, f"- and {len(told) - MOST_NOTES} more")
+
+
+def _without_reference(seen: Seen) -> list[str]:
+    """Return the recordings, by the fields of their names, for which no file of the reference is there."""
+    sensing, truth = seen.sensing, seen.truth
+    if sensing is None or truth is None or truth.family is None:
+        return []
+    listing = list_files(seen.raw)
+    patterns = sensing.main.naming.pattern, truth.family.naming.pattern
+    if not all(patterns):
+        return []
+    shared = sorted((fields_of(patterns[0]) & fields_of(patterns[1])) - {"sensor"})
+    ours, theirs = (
+        {tuple(match.fields[name] for name in shared): match for match in match_files(seen.raw, pattern, listing)}
+        for pattern in patterns
+    )
+    return ["/".join(key) for key in ours if key not in theirs]
+
+
+def _optional(absent: Sequence[str]) -> Guess:
+    told = f"{len(absent)} recordings have no such file ({', '.join(absent[:3])}{', ...' if len(absent) > 3 else ''}): "
+    told += "so they are converted without angles; take the line out, and they are refused"
+    return guessed("reference.optional", True, 0.8, told)
+
+
+def _naming(seen: Seen) -> Naming:
     """Return the naming of the files that make the recordings."""
-    if sensing is not None:
-        return sensing.main.naming
+    if seen.sensing is not None:
+        return seen.sensing.main.naming
+    truth, markers = seen.truth, seen.markers
     family = truth.family if truth is not None else markers.family if markers is not None else None
     assert family is not None  # there is one of the three, and angles beside sensors need sensors
     return family.naming
 
 
-def _about_the_dataset(raw: Path, sensing: Sensing | None, truth: Truth | None, naming: Naming) -> list[Guess]:
-    name = re.sub(r"[^A-Za-z0-9._+-]+", "_", raw.resolve().name).strip("_")[:64] or "dataset"
+def _about_the_dataset(seen: Seen) -> list[Guess]:
+    name = re.sub(r"[^A-Za-z0-9._+-]+", "_", seen.raw.resolve().name).strip("_")[:64] or "dataset"
     guesses = [
         guessed("dataset.id", name, 0.5, "the folder's name; give the name that it should be known by"),
         guessed("dataset.version", "1", 0.5, "no file tells a version of the data"),
-        asked("dataset.licence", "who may use these data? An SPDX name, or words such as 'none stated'"),
+        asked("dataset.licence"),
         guessed("dataset.redistributable", False, 0.5, "nobody may pass them on unless you say so"),
-        _activity(raw, sensing, truth),
+        _activity(seen),
     ]
-    look = sensing.main.first if sensing is not None else truth.look if truth is not None else None
-    return [*guesses, _person(naming, {} if look is None else look.reader)]
+    look = None if seen.truth is None else seen.truth.look
+    look = look if seen.sensing is None else seen.sensing.main.first
+    return [*guesses, _person(_naming(seen), {} if look is None else look.reader)]
 
 
-def _activity(raw: Path, sensing: Sensing | None, truth: Truth | None) -> Guess:
-    names = [*([] if sensing is None else sensing.main.looks), *([] if truth is None else [truth.look.name])]
-    told = {_ACTIVITIES[word] for name in names for word in words_of(f"{raw.name}/{name}") if word in _ACTIVITIES}
+def _activity(seen: Seen) -> Guess:
+    names = [] if seen.sensing is None else [*seen.sensing.main.looks]
+    names += [] if seen.truth is None else [seen.truth.look.name]
+    words = [word for name in names for word in words_of(f"{seen.raw.name}/{name}")]
+    told = {_ACTIVITIES[word] for word in words if word in _ACTIVITIES}
     if len(told) == 1:
         return guessed("activity", told.pop(), 0.6, "a word in the files' names")
     if told == {"walking", "walking_treadmill"}:
         return guessed("activity", "walking_treadmill", 0.6, "words in the files' names")
-    return asked("activity", f"what did they do? {', '.join(schema.ACTIVITIES)}, or other:<text>")
+    return asked("activity")
 
 
 def _person(naming: Naming, reader: Mapping[str, Any]) -> Guess:
@@ -112,11 +176,7 @@ def _person(naming: Naming, reader: Mapping[str, Any]) -> Guess:
     recordings = {tuple(sorted((k, v) for k, v in held.items() if k != "sensor")) for held in naming.fields.values()}
     if len(recordings) == 1:
         return guessed("fields.subject", "P1", 0.6, "one recording, so one person, whatever the name")
-    told = (
-        "the names do not tell whose recordings these are. All of one person? Else write {subject} into 'files' where "
-        "the name tells the person"
-    )
-    return asked("fields.subject", told)
+    return asked("fields.subject", f"there are {len(recordings)} recordings")
 
 
 def _write_fields(text: Text, guesses: Mapping[str, Guess]) -> None:
@@ -126,7 +186,7 @@ def _write_fields(text: Text, guesses: Mapping[str, Guess]) -> None:
         text.field(1, "subject", guess)
 
 
-def _write_imu(text: Text, sensing: Sensing, guesses: dict[str, Guess]) -> None:
+def _write_imu(text: Text, sensing: Sensing, guesses: Mapping[str, Guess]) -> None:
     text.line(0, "imu:")
     shared = "imu.files" in guesses
     if shared:
@@ -150,24 +210,28 @@ def _write_imu(text: Text, sensing: Sensing, guesses: dict[str, Guess]) -> None:
         )
     for sensor in sensing.sensors:
         guess = guesses[f"imu.sensors.{sensor}.segment"]
-        calibration = guesses.setdefault(f"imu.sensors.{sensor}.calibrate", _calibration(sensor))
+        calibration = guesses[f"imu.sensors.{sensor}.calibrate"]
         text.doubt(2, guess, about=sensor if guess.verdict != "open" else "")
-        text.line(2, f"{plain(sensor)}: {{segment: {text.value(guess)}, calibrate: {calibration.value}}}")
+        if calibration.verdict == "open":
+            text.doubt(2, calibration)
+        text.line(2, f"{plain(sensor)}: {{segment: {text.value(guess)}, calibrate: {text.value(calibration)}}}")
 
 
 def _calibration(sensor: str) -> Guess:
-    told = "no file tells how it was turned: found from gravity and gait when converted, left unknown where not sure"
+    told = "no file tells how it was turned on its segment: a conversion finds it by gravity and gait, and leaves it "
+    told += "unknown where it is not sure"
     return guessed(f"imu.sensors.{sensor}.calibrate", "auto", 0.5, told)
 
 
 def _write_reader(text: Text, depth: int, field: str, guesses: Mapping[str, Guess]) -> None:
     guess = guesses[field]
+    text.doubt(depth, guess)
     if isinstance(guess.value, Mapping) and set(guess.value) == {"name", "pattern"}:
         text.line(depth, "reader:")
         for key, value in guess.value.items():
             text.line(depth + 1, f"{key}: {plain(value)}")
         return
-    text.line(depth, f"reader: {plain(guess.value)}")
+    text.line(depth, f"reader: {text.value(guess)}".rstrip())
 
 
 def _write_clock(text: Text, part: str, reader: str, guesses: Mapping[str, Guess]) -> None:
@@ -180,37 +244,39 @@ def _write_clock(text: Text, part: str, reader: str, guesses: Mapping[str, Guess
 
 
 def _write_signal(text: Text, signal: str, sensing: Sensing, guesses: Mapping[str, Guess], *, shared: bool) -> None:
-    if signal == "mag" and guesses["imu.mag.unit"].value is None:
-        return  # of no use in any task, so not worth a question
+    if signal == "mag" and "imu.mag.unit" not in guesses:
+        return
     text.line(1, f"{signal}:")
     if not shared:
         text.field(2, "files", guesses[f"imu.{signal}.files"])
-    columns = sensing.columns[signal]
-    if isinstance(columns, Mapping):
+    columns = guesses[f"imu.{signal}.columns"]
+    text.doubt(2, columns)
+    if isinstance(columns.value, Mapping):
         text.line(2, "columns:")
-        for sensor, own in columns.items():
+        for sensor, own in columns.value.items():
             text.line(3, f"{plain(sensor)}: {plain(own)}")
     else:
-        text.line(2, f"columns: {plain(columns)}")
+        text.line(2, f"columns: {text.value(columns)}".rstrip())
     if signal == "quat":
         for key in ("order", "maps", "up"):
             text.field(2, key, guesses[f"imu.quat.{key}"])
         return
     text.field(2, "unit", guesses[f"imu.{signal}.unit"])
     if signal == "acc":
-        text.field(2, "kind", guesses["imu.acc.kind"])
         frame = guesses.get("imu.acc.frame")
-        if frame is not None and frame.value == "earth":
-            text.note(2, f"QUESTION imu.acc.frame: {frame.evidence}. Accelerations must be in the sensor's own axes.")
+        if frame is not None and frame.verdict == "guessed":
+            text.note(2, f"guess ({frame.confidence:.0%}): in the {frame.value}'s axes; {frame.evidence}")
+        text.field(2, "kind", guesses["imu.acc.kind"])
 
 
-def _write_reference(text: Text, truth: Truth, guesses: dict[str, Guess]) -> None:
+def _write_reference(text: Text, truth: Truth, guesses: Mapping[str, Guess]) -> None:
     text.line(0, "reference:")
     if truth.family is not None:
         text.field(1, "files", guesses["reference.files"])
         _write_reader(text, 1, "reference.reader", guesses)
         _write_clock(text, "reference", truth.look.reader["name"], guesses)
-        text.line(1, "optional: true")
+        if "reference.optional" in guesses:
+            text.field(1, "optional", guesses["reference.optional"])
     for key in ("tier", "convention", "unit"):
         text.field(1, key, guesses[f"reference.{key}"])
     text.line(1, "angles:")
@@ -228,13 +294,10 @@ def _write_reference(text: Text, truth: Truth, guesses: dict[str, Guess]) -> Non
 
 
 def _write_sync(text: Text, guesses: Mapping[str, Guess]) -> None:
-    method, search = guesses.get("sync.method"), guesses.get("sync.search_s")
-    if method is None or search is None:
-        text.line(0, "sync: {method: }")
-        return
+    method, search = guesses["sync.method"], guesses.get("sync.search_s")
     text.line(0, "sync:")
     text.field(1, "method", method)
-    if search.value is not None and method.value == "estimated":
+    if search is not None and method.value == "estimated":
         text.line(1, f"search_s: {plain(search.value)}")
 
 
@@ -245,7 +308,7 @@ def _write_markers(text: Text, guesses: Mapping[str, Guess], *, alone: bool) -> 
     text.field(1, "tier", guesses["reference.tier"])
     text.line(1, "world:")
     text.field(2, "up", guesses["reference.world.up"])
-    if guesses["reference.world.forward"].value is not None:
+    if "reference.world.forward" in guesses:
         text.field(2, "forward", guesses["reference.world.forward"])
     text.line(1, "markers:")
     text.field(2, "set", guesses["reference.markers.set"])
@@ -259,10 +322,8 @@ def _write_markers(text: Text, guesses: Mapping[str, Guess], *, alone: bool) -> 
             text.line(2, f"{name}: {plain(place)}")
 
 
-def _left_over(
-    families: Sequence[Family], sensing: Sensing | None, truth: Truth | None, markers: MarkerSet | None
-) -> list[str]:
-    used = [] if sensing is None else [id(family) for family in sensing.families.values()]
-    used += [] if truth is None or truth.family is None else [id(truth.family)]
-    used += [] if markers is None else [id(markers.family)]
-    return [family.naming.pattern or family.first.name for family in families if id(family) not in used]
+def _left_over(seen: Seen) -> list[str]:
+    used = [] if seen.sensing is None else [id(family) for family in seen.sensing.families.values()]
+    used += [] if seen.truth is None or seen.truth.family is None else [id(seen.truth.family)]
+    used += [] if seen.markers is None else [id(seen.markers.family)]
+    return [family.naming.pattern or family.first.name for family in seen.families if id(family) not in used]

@@ -69,10 +69,11 @@ def _unit_and_world(family: Family) -> dict[str, Guess]:
         ways.append(moved[-1] - moved[0] if len(moved) else np.full(3, np.nan))
     up = np.nanmean(spans, axis=0)
     said = family.first.length_unit or ""
+    forward = _forward(np.array(ways), up)
     return {
         "reference.markers.unit": _length(float(np.linalg.norm(up)), said),
-        "reference.world.up": _axis("reference.world.up", up, _UPRIGHT, "from the ankles to the iliac spines"),
-        "reference.world.forward": _forward(np.array(ways), up),
+        "reference.world.up": _up(up),
+        **({} if forward is None else {"reference.world.forward": forward}),
     }
 
 
@@ -94,27 +95,32 @@ def _length(length: float, said: str) -> Guess:
     return asked(field, f"{told}; the file says {said or 'nothing'}")
 
 
-def _axis(field: str, direction: FloatArray, least: float, told: str) -> Guess:
-    length = float(np.linalg.norm(direction))
-    strongest = int(np.argmax(np.abs(direction))) if np.isfinite(direction).all() and length > 0 else 0
-    share = abs(float(direction[strongest])) / length if length > 0 else 0.0
-    axis = ("-" if direction[strongest] < 0 else "") + "xyz"[strongest]
-    if share > least:
+def _up(direction: FloatArray) -> Guess:
+    field, told = "reference.world.up", "from the ankles to the iliac spines"
+    axis, share = _axis(direction)
+    if share > _UPRIGHT:
         return known(field, axis, 0.97, f"{told} it is {share:.0%} along {axis}")
-    return asked(field, f"{told}: no axis has {least:.0%} of it")
+    return asked(field, f"{told} no axis has {_UPRIGHT:.0%} of it")
 
 
-def _forward(ways: FloatArray, up: FloatArray) -> Guess:
-    """People may walk there and back: then forward is not one way, and is left out."""
-    field = "reference.world.forward"
+def _axis(direction: FloatArray) -> tuple[str, float]:
+    """Return the axis that a direction lies along, and how much of it; 0 where there is no direction."""
+    length = float(np.linalg.norm(direction))
+    if not length > 0:  # nor where it is NaN
+        return "x", 0.0
+    strongest = int(np.argmax(np.abs(direction)))
+    return ("-" if direction[strongest] < 0 else "") + "xyz"[strongest], abs(float(direction[strongest])) / length
+
+
+def _forward(ways: FloatArray, up: FloatArray) -> Guess | None:
+    """Return where all walk to. People may walk there and back: then forward is not one way, and is left out."""
     level = ways - np.outer(ways @ up, up) / float(up @ up)
     lengths = np.linalg.norm(level, axis=1)
     if not np.isfinite(level).all() or (lengths < 0.2 * float(np.linalg.norm(up))).any():
-        return asked(field, "not all walked away from where they were")
-    units = level / lengths[:, None]
-    mean = units.mean(axis=0)
-    guess = _axis(field, mean, _STRAIGHT, f"in {len(ways)} recordings people moved on average so:")
-    same = float(np.linalg.norm(mean)) > _STRAIGHT
-    if guess.value is not None and same:
-        return guessed(field, guess.value, 0.7, guess.evidence)
-    return asked(field, f"people walk {len(ways)} times in several directions")
+        return None
+    mean = (level / lengths[:, None]).mean(axis=0)
+    axis, share = _axis(mean)
+    if share <= _STRAIGHT or float(np.linalg.norm(mean)) <= _STRAIGHT:
+        return None
+    told = f"in {len(ways)} recordings people moved on average so: it is {share:.0%} along {axis}"
+    return guessed("reference.world.forward", axis, 0.7, told)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from kinbench.contracts import Guess
 from kinbench.errors import DataError
 from kinbench_adapters._formats.imu_mapping import read_mapping
+from kinbench_adapters._lab.proposal.questions import side_question
 from kinbench_adapters._lab.proposal.verdicts import asked, guessed, known
 from kinbench_adapters._lab.proposal.vocabulary import Place, read_code, read_place
 
@@ -79,13 +80,11 @@ def guess_places(
             say = known if name in told else guessed
             guesses[name] = say(where, place.name, 0.97 if name in told else 0.9, words)
         elif place is not None:
-            guesses[name] = asked(
-                where, f"{place.segment} by {words}; right or left ({place.segment}_r, {place.segment}_l)?"
-            )
+            guesses[name] = Guess(where, None, "open", 0.0, side_question(place.segment, words))
         elif (code := read_code(name)) is not None and code.name is not None:
             guesses[name] = guessed(where, code.name, 0.7, f"its name, '{name}', looks like a code for it")
         else:
-            guesses[name] = asked(where, f"which segment? {hints.get(name, 'its name says nothing')}")
+            guesses[name] = asked(where, hints.get(name, "its name says nothing"))
     return guesses
 
 
@@ -101,7 +100,7 @@ def _by_motion(sensors: Mapping[str, Mapping[str, FloatArray]]) -> dict[str, str
     most = max(shaken.values())
     order = sorted(shaken, key=lambda name: -shaken[name])
     return {
-        name: f"|acc| varies {shaken[name] / most:.2f} times as much as in the sensor that is shaken most, "
-        f"rank {order.index(name) + 1} of {len(order)} (feet and shanks are shaken most, pelvis and trunk least)"
+        name: f"it is shaken {shaken[name] / most:.2f} times as much as the one that is shaken most, number "
+        f"{order.index(name) + 1} of {len(order)} (feet and shanks are shaken most, pelvis and trunk least)"
         for name in shaken
     }  # fmt: skip

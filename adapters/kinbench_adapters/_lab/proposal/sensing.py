@@ -25,6 +25,10 @@ from kinbench_adapters._lab.proposal.vocabulary import words_of
 FloatArray = NDArray[np.float64]
 
 DEG = float(np.degrees(1.0))
+EARTH = (
+    "A manifest describes accelerations in the sensor's own axes. If yours were turned to the earth's (north, west, "
+    "up; some software calls them global or free), take 'acc' out"
+)
 _TIME_WORDS = {"time", "t", "timestamp", "timestamps", "seconds", "sec", "ms", "zeit", "temps", "tiempo", "stamp",
                "sampletimefine", "elapsed"}  # fmt: skip
 _SCHEMA_UNITS = {"m s-2": "m/s2", "rad s-1": "rad/s", "deg s-1": "deg/s", "uT": "uT", "1": "a.u."}
@@ -43,7 +47,6 @@ class Sensing:
     sensors: tuple[str, ...]
     samples: Mapping[Identity, Mapping[str, Mapping[str, FloatArray]]]
     guesses: Mapping[str, Guess]
-    how: str
     rows: Mapping[Identity, int]
 
     @property
@@ -87,10 +90,10 @@ def look_at_sensors(raw: Path, families: Sequence[Family]) -> Sensing | None:
     guesses: dict[str, Guess] = {}
     rows = {key: max(look.rows for look in looks.values()) for key, looks in main.by_recording().items()}
     sensing = Sensing(
-        chosen, _columns(found, renamed), tuple(renamed.values()), samples, guesses,
-        next(iter(main.signals.values())).how, rows,
+        chosen, _columns(found, renamed), tuple(renamed.values()), samples, guesses, rows,
     )  # fmt: skip
     _guess_files(sensing, guesses)
+    _guess_columns(sensing, guesses)
     _guess_clock(sensing, guesses, next(iter(found.values())))
     _guess_units(sensing, guesses, found)
     _guess_orientation(sensing, guesses, found)
@@ -189,12 +192,25 @@ def _guess_files(sensing: Sensing, guesses: dict[str, Guess]) -> None:
         one = len({id(other) for other in sensing.families.values()}) == 1
         field = "imu.files" if one else f"imu.{signal}.files"
         fields = "; ".join(f"{name} by {how}" for name, how in family.naming.how.items())
-        told = f"{len(family.naming.fields)} files of one kind fit ({sensing.how})" + (f"; {fields}" if fields else "")
+        told = f"{_files(len(family.naming.fields))} of one kind, told by {family.how}" + (
+            f"; {fields}" if fields else ""
+        )
         guesses[field] = guessed(field, family.naming.pattern, 0.9, told)
         reader = dict(family.first.reader)
         told = f"'{family.first.name}' was read with it, {family.first.rows} rows"
         where = field.replace("files", "reader")
         guesses[where] = known(where, reader if len(reader) > 1 else reader["name"], 0.98, told)
+
+
+def _files(count: int) -> str:
+    return f"{count} file" if count == 1 else f"{count} files"
+
+
+def _guess_columns(sensing: Sensing, guesses: dict[str, Guess]) -> None:
+    """Say which columns are which signal; a format that tells itself has none to name."""
+    for signal, columns in sensing.columns.items():
+        field = f"imu.{signal}.columns"
+        guesses[field] = guessed(field, columns, 0.9, f"told by {sensing.families[signal].how}")
 
 
 def _guess_clock(sensing: Sensing, guesses: dict[str, Guess], first: Mapping[Identity, Mapping[str, Found]]) -> None:
@@ -219,19 +235,24 @@ def _guess_clock(sensing: Sensing, guesses: dict[str, Guess], first: Mapping[Ide
     if look.rate_hz is not None:
         guesses["imu.rate_hz"] = known("imu.rate_hz", look.rate_hz, 0.9, look.rate_told)
         return
-    told = "no clock and no rate in the files; how many samples a second?"
+    told = "the files hold neither a clock nor a rate"
+    if named := [column for column, label in look.labels.items() if _names_time(label)]:
+        told = f"the column '{named[0]}' is no clock: {inspection.estimate_clock(look.columns[named[0]]).evidence}"
     guesses["imu.rate_hz"] = asked("imu.rate_hz", told)
 
 
 def time_column(look: Look) -> tuple[str, Estimate] | None:
     """Return the column that is a clock by its name and by its numbers, and how it reads."""
     for column, label in look.labels.items():
-        words = {word for part in words_of(label) for word in (part, part.removesuffix("s"))}
-        if words & _TIME_WORDS and look.columns[column].ndim == 1:
+        if _names_time(label) and look.columns[column].ndim == 1:
             reading = inspection.estimate_clock(look.columns[column])
             if reading.value is not None:
                 return column, reading
     return None
+
+
+def _names_time(label: str) -> bool:
+    return bool({word for part in words_of(label) for word in (part, part.removesuffix("s"))} & _TIME_WORDS)
 
 
 def _guess_units(
@@ -244,19 +265,29 @@ def _guess_units(
         guesses["imu.acc.unit"] = _told("imu.acc.unit", unit, _said(sensing, found, "acc"))
         guesses["imu.acc.kind"] = _told("imu.acc.kind", kind, _said_kind(sensing))
         if guesses["imu.acc.kind"].value == "specific_force":
-            guesses["imu.acc.frame"] = _frame(sensing, acc)
+            _guess_frame(sensing, acc, guesses)
     if "gyr" in found:
         guesses["imu.gyr.unit"] = gyr_unit(sensing, _said(sensing, found, "gyr"), None)
     if "mag" in found:
         said = _said(sensing, found, "mag")
-        told = "the file says it" if said else "of no use in the tasks; in which unit is it?"
-        guesses["imu.mag.unit"] = Guess("imu.mag.unit", said, "known" if said else "open", 0.9 if said else 0.0, told)
+        if said:  # of no use in any task, so not worth a question
+            guesses["imu.mag.unit"] = guessed("imu.mag.unit", said, 0.9, "the file says it")
 
 
-def _frame(sensing: Sensing, acc: Sequence[FloatArray]) -> Guess:
+def _guess_frame(sensing: Sensing, acc: Sequence[FloatArray], guesses: dict[str, Guess]) -> None:
+    """Say in whose axes accelerations are: the sensor's own, or, which no manifest can describe, the earth's."""
+    field = "imu.acc.frame"
     if sensing.vendor:
-        return known("imu.acc.frame", "sensor", 0.99, "the format's, by its maker's manual")
-    return estimated("imu.acc.frame", inspection.estimate_frame(acc, sensing.rate_hz))
+        guesses[field] = known(field, "sensor", 0.99, "the format's, by its maker's manual")
+        return
+    frame = inspection.estimate_frame(acc, sensing.rate_hz)
+    if frame.value == "earth":
+        guesses["imu.acc.kind"] = asked("imu.acc.kind", f"{frame.evidence}. {EARTH}")
+    elif frame.verdict == "open":
+        told = f"nothing speaks for another, but nothing proves it: {frame.evidence}. {EARTH}"
+        guesses[field] = guessed(field, "sensor", 0.6, told)
+    else:
+        guesses[field] = estimated(field, frame)
 
 
 def _said(sensing: Sensing, found: Mapping[str, Mapping[Identity, Mapping[str, Found]]], signal: str) -> str | None:
@@ -278,9 +309,10 @@ def _told(field: str, estimate: Estimate, said: str | None) -> Guess:
     if said is None:
         return estimated(field, estimate)
     if estimate.value is None:
-        return known(field, said, 0.9, f"the file says {said}; by the numbers: {estimate.evidence}")
+        return guessed(field, said, 0.85, f"the file says {said}; the numbers do not tell: {estimate.evidence}")
     if estimate.value == said:
-        return known(field, said, 0.99, f"the file says {said}, and {estimate.evidence}")
+        sure = known if estimate.verdict == "known" else guessed
+        return sure(field, said, 0.99 if sure is known else 0.9, f"the file says {said}, and {estimate.evidence}")
     if estimate.verdict == "guessed":
         return guessed(field, said, 0.7, f"the file says {said}, yet {estimate.evidence}")
     return asked(field, f"the file says {said}, but {estimate.evidence}")
@@ -321,20 +353,22 @@ def _guess_orientation(
     estimate, reading = inspection.estimate_quaternion(
         [turn for turn, _, _ in triples], [force for _, force, _ in triples], [rate for _, _, rate in triples], rate_hz
     )
+    order = named.pop() if len(named) == 1 else None
     if reading is None:
-        order = named.pop() if len(named) == 1 else None
-        told = "the columns' names" if order else estimate.evidence
-        guesses["imu.quat.order"] = Guess(
-            "imu.quat.order", order, "known" if order else "open", 0.9 if order else 0.0, told
-        )
-        for key in ("maps", "up"):
+        for key in ("order", "maps", "up"):
             guesses[f"imu.quat.{key}"] = asked(f"imu.quat.{key}", estimate.evidence)
+        if order is not None:
+            told = f"by the columns' names; the numbers do not tell: {estimate.evidence}"
+            guesses["imu.quat.order"] = guessed("imu.quat.order", order, 0.8, told)
         return
     for key in ("order", "maps", "up"):
         value = getattr(reading, key)
         guesses[f"imu.quat.{key}"] = Guess(
             f"imu.quat.{key}", value, estimate.verdict, estimate.confidence, estimate.evidence
         )
+    if order not in (None, reading.order):
+        told = f"the columns are named {order}, but their numbers fit gravity in no order but {reading.order}"
+        guesses["imu.quat.order"] = asked("imu.quat.order", f"{told}: {estimate.evidence}")
 
 
-_NONE = asked("", "")
+_NONE = Guess("", None, "open", 0.0, "")

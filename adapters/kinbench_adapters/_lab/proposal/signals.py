@@ -109,7 +109,7 @@ def _by_file_name(look: Look) -> Signals | None:
     if any(values.shape[1] != (4 if signal == "quat" else 3) for values in wide.values()):
         return None
     of = {name: {signal: Found((name,), values)} for name, values in wide.items()}
-    return Signals(of, f"the name of the file speaks of it ('{look.path.name}')", True)
+    return Signals(of, f"the file's name, '{look.path.name}'", True)
 
 
 def _by_numbers(look: Look) -> Signals | None:

@@ -15,12 +15,13 @@ from kinbench.contracts import Guess
 from kinbench_adapters._lab.proposal.folder import Family
 from kinbench_adapters._lab.proposal.looks import Look
 from kinbench_adapters._lab.proposal.sensing import DEG, Sensing, gyr_unit, time_column
-from kinbench_adapters._lab.proposal.verdicts import asked, guessed, known
+from kinbench_adapters._lab.proposal.verdicts import asked, estimated, guessed, known
 from kinbench_adapters._lab.proposal.vocabulary import (
     COMPUTED_WORDS,
     ENCODER_WORDS,
     OPTICAL_WORDS,
     Joint,
+    read_angle_unit,
     read_joint,
     words_of,
 )
@@ -76,7 +77,7 @@ def look_at_truth(raw: Path, families: Sequence[Family], sensing: Sensing | None
     beside = family in own
     guesses: dict[str, Guess] = {}
     if not beside:
-        told = f"{len(family.naming.fields)} files with {len(columns)} joint angles"
+        told = f"in number {len(family.naming.fields)}, with {len(columns)} joint angles"
         told += f"; also there: {', '.join(others)}" if others else ""
         confidence = 0.9 if not others else 0.75
         guesses["reference.files"] = guessed("reference.files", family.naming.pattern, confidence, told)
@@ -203,8 +204,8 @@ def _rate_by_length(look: Look, sensing: Sensing | None) -> Guess:
         if abs(look.rows / rows - 1) <= _SAME_LENGTH:
             told = f"{look.rows} rows, the sensors have {rows} at {sensing.rate_hz:g} Hz"
             return guessed(field, sensing.rate_hz, 0.85, told)
-        return asked(field, f"no clock in the file; {look.rows} rows, the sensors have {rows}")
-    return asked(field, "no clock and no rate in the file; how many samples a second?")
+        return asked(field, f"the file has no clock; {look.rows} rows, the sensors have {rows}")
+    return asked(field, "the file has neither a clock nor a rate")
 
 
 def _guess_unit(look: Look, columns: Mapping[str, Column], sensing: Sensing | None, guesses: dict[str, Guess]) -> None:
@@ -212,22 +213,31 @@ def _guess_unit(look: Look, columns: Mapping[str, Column], sensing: Sensing | No
     bending = [column for dof, column in columns.items() if dof.startswith(("knee", "hip_flexion", "ankle"))]
     widest = max(bending or columns.values(), key=lambda column: _span(column.values))
     estimate = inspection.estimate_angle_unit(widest.values)
-    said = None if look.in_degrees is None else "deg" if look.in_degrees else "rad"
+    said, where = _said_unit(look, columns)
     by_gyro = _unit_by_gyro(columns, sensing, guesses)
     if by_gyro is not None and estimate.verdict != "known":
         estimate = by_gyro
     field = "reference.unit"
     if said is None:
-        guesses[field] = Guess(field, estimate.value, estimate.verdict, estimate.confidence, estimate.evidence)
+        guesses[field] = estimated(field, estimate)
     elif estimate.value in (None, said):
-        guesses[field] = known(field, said, 0.98, f"the header says {said}, and {estimate.evidence}")
+        sure = known if estimate.verdict == "known" else guessed
+        guesses[field] = sure(field, said, 0.98 if sure is known else 0.9, f"{where} {said}, and {estimate.evidence}")
     else:
-        guesses[field] = asked(field, f"the header says {said}, but {estimate.evidence}")
+        guesses[field] = asked(field, f"{where} {said}, but {estimate.evidence}")
     if sensing is not None and "gyr" in sensing.families and guesses[field].value is not None:
         rate = _joint_rate(columns, guesses, 1.0 if guesses[field].value == "rad" else DEG)
         doubtful = sensing.guesses["imu.gyr.unit"].verdict != "known" and guesses[field].verdict == "known"
         if rate is not None and doubtful:
             guesses["imu.gyr.unit"] = gyr_unit(sensing, None, rate)
+
+
+def _said_unit(look: Look, columns: Mapping[str, Column]) -> tuple[str | None, str]:
+    """Return the unit that the header says, or else the names of all columns, and which of them says it."""
+    if look.in_degrees is not None:
+        return "deg" if look.in_degrees else "rad", "the header says"
+    named = {read_angle_unit(look.labels.get(column.name) or column.name) for column in columns.values()}
+    return (named.pop() if len(named) == 1 else None), "the columns' names say"
 
 
 def _span(values: FloatArray) -> float:
@@ -272,18 +282,17 @@ def _guess_angles(look: Look, columns: Mapping[str, Column], guesses: dict[str, 
         field = f"reference.angles.{dof}"
         where = f"column '{column.name}'"
         if dof not in schema.DOFS:
-            told = f"{dof} in {where}; of the right or the left leg ({dof}_r, {dof}_l)?"
-            guesses[field] = asked(field, told)
+            guesses[field] = asked(field, where)
             continue
         if dof.startswith("knee_flexion"):
             sign = inspection.estimate_knee_sign(column.values * scale) if unit_known else None
             if sign is None or sign.value is None:
-                told = f"{where}; is flexion positive (sign: 1) or negative (sign: -1)?"
-                told += "" if sign is None else f" {sign.evidence}"
-                guesses[field] = Guess(field, {"column": column.name, "sign": None}, "open", 0.0, told)
+                told = where if sign is None else f"{where}; {sign.evidence}"
+                guesses[field] = asked(field, told, {"column": column.name, "sign": None})
             else:
                 value = {"column": column.name, "sign": -1} if sign.value < 0 else column.name
-                guesses[field] = Guess(field, value, sign.verdict, sign.confidence, f"{where}; {sign.evidence}")
+                # The sign is known by how knees bend, but which leg's knee it is by its name alone.
+                guesses[field] = guessed(field, value, min(sign.confidence, 0.95), f"{where}; {sign.evidence}")
         elif column.opensim is not None:
             told = f"OpenSim's coordinate '{column.name}', whose sign is ours"
             guesses[field] = guessed(field, column.name, 0.9, told)  # a name: models of one vocabulary differ in sign
@@ -299,9 +308,7 @@ def _by_word(field: str, dof: str, column: Column) -> Guess:
         return guessed(field, value, 0.7, f"by its name '{column.name}' extension is positive")
     if words & {"flexion", "flex", "dorsi", "dorsiflexion", "df"} or any("flex" in word for word in words):
         return guessed(field, column.name, 0.8, f"by its name '{column.name}' flexion is positive")
-    positive = "dorsiflexion" if dof.startswith("ankle") else "flexion"
-    told = f"column '{column.name}': is {positive} positive (sign: 1) or negative (sign: -1)?"
-    return Guess(field, {"column": column.name, "sign": None}, "open", 0.0, told)
+    return asked(field, f"column '{column.name}'", {"column": column.name, "sign": None})
 
 
 # --- how it was measured ---------------------------------------------------------------------------------------------
@@ -313,7 +320,7 @@ def _guess_origin(raw: Path, look: Look, columns: Mapping[str, Column], guesses:
     text = " ".join(look.columns) + " ".join(look.labels.values())
     opensim = any(column.opensim for column in columns.values())
     v3d = look.reader["name"] == "v3d_text"
-    told, tier, sure = "no file tells how the angles were measured", None, 0.0
+    told, tier, sure = "no file tells", None, 0.0
     if own & COMPUTED_WORDS:
         tier, sure, told = "imu_fusion", 0.6, f"'{look.name}' speaks of {', '.join(sorted(own & COMPUTED_WORDS))}"
     elif v3d:
@@ -322,21 +329,13 @@ def _guess_origin(raw: Path, look: Look, columns: Mapping[str, Column], guesses:
         tier, sure, told = "encoder", 0.8, "the columns speak of an encoder"
     elif words & OPTICAL_WORDS:
         tier, sure, told = "optical_marker_ik", 0.6, f"the name speaks of {', '.join(sorted(words & OPTICAL_WORDS))}"
-    guesses["reference.tier"] = Guess(
-        "reference.tier", tier, "guessed" if tier else "open", sure, _listed(told, tier, schema.TIERS)
-    )
-    convention, sure, told = None, 0.0, "in which convention are the angles?"
+    guesses["reference.tier"] = guessed("reference.tier", tier, sure, told) if tier else asked("reference.tier", told)
+    convention, sure, told = None, 0.0, "no file tells it"
     if opensim:
         convention, sure, told = "opensim_coordinate", 0.95, "OpenSim's coordinates by name"
     elif v3d:
         convention, sure, told = "visual3d", 0.9, "exported by Visual3D"
     elif tier == "encoder":
         convention, sure, told = "encoder_pin", 0.7, "an encoder's axis"
-    verdict: Any = "known" if opensim else "guessed" if convention else "open"
-    guesses["reference.convention"] = Guess(
-        "reference.convention", convention, verdict, sure, _listed(told, convention, schema.CONVENTIONS)
-    )
-
-
-def _listed(told: str, value: str | None, words: Sequence[str]) -> str:
-    return told if value else f"{told}: {', '.join(words)}"
+    field = "reference.convention"
+    guesses[field] = guessed(field, convention, sure, told) if convention else asked(field, told)

@@ -6,6 +6,7 @@ from typing import Any
 
 from kinbench.contracts import Guess
 from kinbench.inspection import Estimate
+from kinbench_adapters._lab.proposal.questions import question
 
 
 def known(field: str, value: Any, confidence: float, evidence: str) -> Guess:
@@ -18,11 +19,22 @@ def guessed(field: str, value: Any, confidence: float, evidence: str) -> Guess:
     return Guess(field, value, "guessed", confidence, evidence)
 
 
-def asked(field: str, evidence: str, value: Any = None) -> Guess:
-    """Return a field that is a question; ``value`` is the part of it that is known."""
-    return Guess(field, value, "open", 0.0, evidence)
+def asked(field: str, why: str = "", value: Any = None) -> Guess:
+    """Return a field that is a question: what is asked, what may be answered, and why nobody could tell.
+
+    ``value`` is the part of it that is known.
+    """
+    told = f"{question(field)}. {sentence(why)}" if why else question(field)
+    return Guess(field, value, "open", 0.0, told)
 
 
 def estimated(field: str, estimate: Estimate) -> Guess:
     """Return a field as the numbers have it."""
+    if estimate.verdict == "open":
+        return asked(field, estimate.evidence)
     return Guess(field, estimate.value, estimate.verdict, estimate.confidence, estimate.evidence)
+
+
+def sentence(text: str) -> str:
+    """Return a text that begins with a capital, the rest as it is."""
+    return text[:1].upper() + text[1:]

@@ -77,6 +77,17 @@ def read_unit(text: str) -> str | None:
     return _UNITS.get(text.strip().lower())
 
 
+_ANGLE_UNIT = re.compile(
+    r"[\[(]\s*(?:(?P<deg>deg(?:rees?)?|°)|(?P<rad>rad(?:ians?)?))\s*[\])]|[_ -](?:(?P<d>deg)|(?P<r>rad))$", re.I
+)
+
+
+def read_angle_unit(text: str) -> str | None:
+    """Return ``deg`` or ``rad`` where an angle's name says it: ``knee (rad)``, ``knee_deg``."""
+    found = _ANGLE_UNIT.search(text.strip())
+    return None if found is None else "deg" if found["deg"] or found["d"] else "rad"
+
+
 # --- segments --------------------------------------------------------------------------------------------------------
 
 _SEGMENT_WORDS = {
