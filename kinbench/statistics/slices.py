@@ -14,8 +14,8 @@ from itertools import permutations
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import chdtrc
-from scipy.stats import mannwhitneyu, rankdata
+from scipy.special import chdtrc, ndtr
+from scipy.stats import rankdata
 
 from kinbench.errors import DataError, UsageError
 from kinbench.statistics._tables import Table, check_alpha, columns_of, complete, frame_of, persons
@@ -25,6 +25,7 @@ from kinbench.statistics.ranks import friedman
 
 FloatArray = NDArray[np.float64]
 
+EXACT_PERSONS = 60
 PERMUTATIONS = 9_999
 ALL_PERMUTATIONS = 7
 """Up to so many persons every order is counted (5,040)."""
@@ -85,10 +86,10 @@ def corrected(tests: Mapping[str, SliceTest], *, alpha: float = ALPHA) -> Slices
 def between(groups: Table, *, alpha: float = ALPHA) -> SliceTest:
     """Compare groups of different persons, ``{group: {person: value}}``.
 
-    Two groups: Mann and Whitney (1947), exact where no values are tied and normal otherwise, with the rank-biserial
-    correlation (above zero: the first group's errors are the higher). More: Kruskal and Wallis (1952) by chi squared,
-    with epsilon squared (Tomczak & Tomczak 2014). NaN with a reason for a group of fewer than three persons, groups so
-    small that no data could reach ``alpha``, and where no value differs.
+    Two groups: Mann and Whitney (1947), exact given the ranks, ties included, up to ``EXACT_PERSONS`` persons and
+    normal above, with the rank-biserial correlation (above zero: the first group's errors are the higher). More: Kruskal
+    and Wallis (1952) by chi squared, with epsilon squared (Tomczak & Tomczak 2014). NaN with a reason for a group of
+    fewer than three persons, groups so small that no data could reach ``alpha``, and where no value differs.
 
     Raises ``DataError`` for fewer than two groups and for a person in two of them.
     """
@@ -125,10 +126,30 @@ def _small(table: Mapping[str, Mapping[str, float]], values: list[FloatArray], a
 
 
 def _two_groups(first: FloatArray, second: FloatArray) -> tuple[float, float, float]:
-    tied = np.unique(np.concatenate([first, second])).size < first.size + second.size
-    found = mannwhitneyu(first, second, method="asymptotic" if tied else "exact")
-    u = float(found.statistic)
-    return u, float(found.pvalue), 2 * u / (first.size * second.size) - 1
+    """Return U of the first group, its two-sided p and the rank-biserial correlation."""
+    ranks = np.asarray(rankdata(np.concatenate([first, second])), dtype=np.float64)
+    pairs = first.size * second.size
+    u = float(ranks[: first.size].sum()) - first.size * (first.size + 1) / 2
+    p = _exact(ranks, first.size) if ranks.size <= EXACT_PERSONS else _normal(ranks, first.size, u - pairs / 2)
+    return u, p, 2 * u / pairs - 1
+
+
+def _exact(ranks: FloatArray, chosen: int) -> float:
+    """Return the two-sided p over all ways to choose the first group, each as likely: sums counted rank by rank."""
+    steps = np.rint(2.0 * ranks).astype(int)  # midranks are halves
+    ways = np.zeros((chosen + 1, int(steps.sum()) + 1))
+    ways[0, 0] = 1.0
+    for step in steps:
+        ways[1:, step:] += ways[:-1, : ways.shape[1] - step].copy()
+    counts = ways[chosen]
+    seen = int(steps[:chosen].sum())
+    return float(min(1.0, 2.0 * min(counts[: seen + 1].sum(), counts[seen:].sum()) / counts.sum()))
+
+
+def _normal(ranks: FloatArray, chosen: int, apart: float) -> float:
+    n = ranks.size
+    variance = chosen * (n - chosen) * float(ranks.var(ddof=1)) / n  # with ties as they are
+    return float(min(1.0, 2.0 * ndtr(-max(0.0, abs(apart) - 0.5) / math.sqrt(variance))))
 
 
 def _many_groups(values: list[FloatArray]) -> tuple[float, float, float]:
@@ -167,7 +188,7 @@ def within(levels: Table, *, alpha: float = ALPHA) -> SliceTest:
 # --- numbers ---------------------------------------------------------------------------------------------------------
 
 
-def correlation(
+def correlated(
     values: Mapping[str, float], factor: Mapping[str, float], *, alpha: float = ALPHA, resamples: int = PERMUTATIONS
 ) -> SliceTest:
     """Correlate values with a number of each person (age, height, mass), over the persons that have both.
