@@ -136,7 +136,7 @@ class FoldPart(_Part):
     """The fold: who was scored, on what the model was fitted, why anything was left out.
 
     ``condition`` sets it apart in a study; ``segments`` are the sensors that the model got (None: all of the task's),
-    the changes what was done to the inputs, in words.
+    the changes what was done to the inputs, in words; each of ``fit_copies`` was learnt from.
     """
 
     name: str
@@ -150,6 +150,7 @@ class FoldPart(_Part):
     segments: tuple[str, ...] | None = None
     fit_changes: tuple[str, ...] = ()
     test_changes: tuple[str, ...] = ()
+    fit_copies: tuple[str, ...] = ()
 
 
 class DatasetPart(_Part):

@@ -69,7 +69,8 @@ class Fold:
     ``condition`` is what sets a fold apart from the others of a study, by name: plain values that tables and curves are
     drawn over, such as ``{"seconds": 30}``. ``segments`` are the sensors that the model gets, all of the task's where
     it is None. ``fit_changes`` are made to what it learns from (fit and validation), ``test_changes`` to the inputs it
-    is tested on; the reference that it is scored against is never changed.
+    is tested on; the reference that it is scored against is never changed. Where there are ``fit_copies``, it learns
+    from one copy of the fit spans for each, changed so on top (an empty one: as it is); validation is no copy.
 
     ``manifest`` is the sha256 of the split manifest that dealt the persons, None where they were dealt among those
     present.
@@ -88,6 +89,7 @@ class Fold:
     segments: tuple[str, ...] | None = None
     fit_changes: tuple[Change, ...] = ()
     test_changes: tuple[Change, ...] = ()
+    fit_copies: tuple[tuple[Change, ...], ...] = ()
     manifest: str | None = None
 
     @property
@@ -145,7 +147,8 @@ def _beyond_spans(fold: Fold) -> dict[str, Any]:
 def _inputs(fold: Fold) -> dict[str, Any]:
     """Return what of a fold, besides its spans, a fitted model depends on."""
     return _told({
-        "segments": sorted(fold.segments or ()), "fit_changes": [change.plain() for change in fold.fit_changes]
+        "segments": sorted(fold.segments or ()), "fit_changes": [change.plain() for change in fold.fit_changes],
+        "fit_copies": [[change.plain() for change in copy] for copy in fold.fit_copies],
     })  # fmt: skip
 
 

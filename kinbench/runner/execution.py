@@ -175,9 +175,7 @@ def _lose(space: Workspace, job: Job, sentence: str) -> list[Result]:
 def _score(space: Workspace, job: Job, cell: Cell, fits: Fits) -> Result:
     watch = Stopwatch()
     with watch.time("leak_check"):
-        space.check(
-            cell.fold, cell.fold_digest, cell.task, cell.model.card.trained_on, cell.label, cell.protocol.leaks
-        )
+        space.check(cell.fold, cell.task, cell.model.card.trained_on, cell.label, cell.protocol.leaks)
     fitted = fits.take(cell, watch)
     adapted = _adapt(space, cell, fitted, watch) if cell.fold.adapts else {}
     data = space.data(cell.task, cell.fold.test_dataset)
@@ -283,6 +281,7 @@ def _fold_part(cell: Cell) -> FoldPart:
         test_dataset=fold.test_dataset, diagonal=fold.diagonal, notes=fold.notes, condition=dict(fold.condition),
         segments=fold.segments, fit_changes=tuple(map(str, fold.fit_changes)),
         test_changes=tuple(map(str, fold.test_changes)),
+        fit_copies=tuple(" ".join(map(str, copy)) for copy in fold.fit_copies),
     )  # fmt: skip
 
 

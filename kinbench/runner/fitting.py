@@ -60,7 +60,7 @@ class Fits:
         return self._in_memory
 
     def _fit(self, cell: Cell, kept: Path, watch: Stopwatch) -> Fitted:
-        train = self._space.batches(cell.fold, cell.task, cell.fold.roles["fit"])
+        train = self._space.batches(cell.fold, cell.task, cell.fold.roles["fit"], cell.fold.fit_copies)
         valid = self._space.batches(cell.fold, cell.task, cell.fold.roles.get("validation", ()))
         if len(train) == 0:
             raise DataError("the spans to fit on hold no window")

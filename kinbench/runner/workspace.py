@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from kinbench import plugins, windows
+from kinbench.perturbations import Change
 from kinbench.protocol import Fold, Leak, check_leaks
 from kinbench.recording import SensorEntry, Span, TaskEntry
 from kinbench.runner.cells import ModelChoice
@@ -25,7 +26,7 @@ class Workspace:
         self._index = {store.name: tuple(store.entries()) for store in stores}
         self._factories: dict[str, Callable[..., Any]] = {}
         self._data: dict[tuple[Task, str], TaskData] = {}
-        self._checked: set[tuple[str, tuple[str, ...]]] = set()
+        self._checked: set[tuple[Any, ...]] = set()
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_factories": {}, "_data": {}, "_checked": set()}
@@ -71,15 +72,20 @@ class Workspace:
         """Return the entries of every store that a fold uses."""
         return [entry for name in self.datasets(fold) for entry in self.data(task, name).entries]
 
-    def batches(self, fold: Fold, task: Task, spans: Iterable[Span]) -> Batches:
+    def batches(
+        self, fold: Fold, task: Task, spans: Iterable[Span], copies: Sequence[Sequence[Change]] = ()
+    ) -> Batches:
         """Return the training windows wholly inside spans, of whichever stores these belong to.
 
-        The order of the spans plays no part, nor does that of the stores.
+        The order of the spans plays no part, nor does that of the stores. With ``copies`` there is one set of windows
+        for each, with its changes made after the fold's own.
         """
         wanted = sorted(spans)
+        given = fold.narrowed(task)
         return windows.concatenate(
             [
-                self.data(task, name).changed(fold.fit_changes, wanted).batches(wanted).narrowed(fold.narrowed(task))
+                self.data(task, name).changed((*fold.fit_changes, *copy), wanted).batches(wanted).narrowed(given)
+                for copy in copies or ((),)
                 for name in sorted(self.datasets(fold))
             ]
         )
@@ -90,14 +96,13 @@ class Workspace:
         data = self.data(task, fold.test_dataset)
         return data.changed(fold.test_changes, tested).narrowed(fold.narrowed(task))
 
-    def check(
-        self, fold: Fold, digest: str, task: Task, trained_on: tuple[str, ...], cell: str, declared: tuple[Leak, ...]
-    ) -> None:
-        """Refuse a fold that leaks: raises ``LeakError`` naming ``cell``. A fold found clean is not looked at again.
+    def check(self, fold: Fold, task: Task, trained_on: tuple[str, ...], cell: str, declared: tuple[Leak, ...]) -> None:
+        """Refuse a fold that leaks: raises ``LeakError`` naming ``cell``. Leaks that are ``declared`` are let through.
 
-        Leaks that its protocol's card declares are let through.
+        A split found clean is not looked at again, whatever else sets the folds of a study apart that share it.
         """
-        if (digest, trained_on) in self._checked:
+        split = (task, trained_on, declared, *_split(fold))
+        if split in self._checked:
             return
         homes: dict[str, TaskData] = {}
         for name in self.datasets(fold):
@@ -107,4 +112,10 @@ class Workspace:
             fold, self.entries(fold, task), signals=lambda key: homes[key].samples(key), trained_on=trained_on,
             cell=cell, declared=declared,
         )  # fmt: skip
-        self._checked.add((digest, trained_on))
+        self._checked.add(split)
+
+
+def _split(fold: Fold) -> tuple[Any, ...]:
+    """Return all of a fold that the leak check looks at: who is tested, and whose time plays which role."""
+    roles = tuple((role, tuple(sorted(spans))) for role, spans in sorted(fold.roles.items()))
+    return (fold.test_persons, fold.train_datasets, fold.test_dataset, fold.individual, fold.adapts_to, roles)
