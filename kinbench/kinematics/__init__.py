@@ -16,6 +16,7 @@ from kinbench.kinematics._gait_events import (
     events_from_force,
     events_from_gyro,
     events_from_hip_angle,
+    events_from_knee_angle,
 )
 from kinbench.kinematics._plug_in_gait import PLUG_IN_GAIT, plug_in_gait
 from kinbench.kinematics._rhythm import Rhythm, rhythm
@@ -37,6 +38,7 @@ __all__ = [
     "events_from_force",
     "events_from_gyro",
     "events_from_hip_angle",
+    "events_from_knee_angle",
     "fit_rigid",
     "forward_kinematics",
     "joint_angles",

@@ -28,11 +28,14 @@ LEAST_SHARE = 0.4
 LANDED_SHARE = 0.4
 """Of the time from a runner's contact to the heel's highest; what the toe does before is landing, not pushing off."""
 
-MARKER_CUTOFF_HZ, PUSH_OFF_CUTOFF_HZ, GYRO_CUTOFF_HZ, HIP_CUTOFF_HZ = 10.0, 15.0, 12.0, 5.0
+MARKER_CUTOFF_HZ, PUSH_OFF_CUTOFF_HZ, GYRO_CUTOFF_HZ, ANGLE_CUTOFF_HZ = 10.0, 15.0, 12.0, 5.0
 """Zero-phase low-pass before anything is looked for."""
 
 HIP_PEAK_SHARE = 0.85
 """Where in the gait cycle, counted from contact, the hip is flexed most."""
+
+KNEE_PEAK_SHARE = 0.72
+"""Where in the gait cycle the knee is flexed most, in swing (Perry and Burnfield 2010, Gait Analysis, ch. 5)."""
 
 SWING_RAD_S = np.radians(50.0)
 """A shank that swings forward turns faster than this (Salarian et al. 2004)."""
@@ -150,16 +153,29 @@ def events_from_hip_angle(hip_flexion_deg: ArrayLike, rate_hz: float) -> GaitEve
     after the last peak of a stretch, as long as the one before. There are no toe-offs. Raises ``DataError`` for another
     shape.
     """
-    flexion = _signal(hip_flexion_deg, "hip flexion")
+    return _from_flexion(_signal(hip_flexion_deg, "hip flexion"), rate_hz, HIP_PEAK_SHARE, "hip_angle")
+
+
+def events_from_knee_angle(knee_flexion_deg: ArrayLike, rate_hz: float) -> GaitEvents:
+    """Return one foot's contacts from its knee's flexion (n,) in degrees: 28 % of a stride after each peak in swing.
+
+    As ``events_from_hip_angle``, for a reference without a hip. Strides are told as well; the instant of contact is
+    less sure, for gaits differ more in when the knee is flexed most. Raises ``DataError`` for another shape.
+    """
+    return _from_flexion(_signal(knee_flexion_deg, "knee flexion"), rate_hz, KNEE_PEAK_SHARE, "knee_angle")
+
+
+def _from_flexion(flexion: FloatArray, rate_hz: float, peak_share: float, method: str) -> GaitEvents:
+    """Return the contacts that follow a peak which comes once in a stride, at ``peak_share`` of it."""
     contact = []
     for first, stretch in _stretches(np.isfinite(flexion), rate_hz):
-        peaks = first + _peaks(flexion[stretch], rate_hz, HIP_CUTOFF_HZ)
+        peaks = first + _peaks(flexion[stretch], rate_hz, ANGLE_CUTOFF_HZ)
         strides = np.diff(peaks)
         if strides.size:
-            found = peaks + (1 - HIP_PEAK_SHARE) * np.append(strides, strides[-1])
+            found = peaks + (1 - peak_share) * np.append(strides, strides[-1])
             contact.append(found[found < first + (stretch.stop - stretch.start)])
     times = np.concatenate(contact) / rate_hz if contact else np.empty(0)
-    return GaitEvents(times, np.empty(0), "hip_angle")
+    return GaitEvents(times, np.empty(0), method)
 
 
 # --- signals ---------------------------------------------------------------------------------------------------------

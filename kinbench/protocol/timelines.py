@@ -36,15 +36,24 @@ def cut(timeline: Sequence[Span], start: int, stop: int) -> tuple[Span, ...]:
 
     Borders are whole samples, so that parts that meet in percent meet without a gap and without a shared sample.
     """
-    total = sum(span.stop - span.start for span in timeline)
-    low, high = total * start // 100, total * stop // 100
+    total = length(timeline)
+    return part(timeline, total * start // 100, total * stop // 100)
+
+
+def length(spans: Iterable[Span]) -> int:
+    """Return how many samples spans hold."""
+    return sum(span.stop - span.start for span in spans)
+
+
+def part(timeline: Sequence[Span], start: int, stop: int) -> tuple[Span, ...]:
+    """Return samples [start, stop) of one timeline, counted from its beginning over all of its spans."""
     parts, position = [], 0
     for span in timeline:
-        length = span.stop - span.start
-        first, last = max(low - position, 0), min(high - position, length)
+        size = span.stop - span.start
+        first, last = max(start - position, 0), min(stop - position, size)
         if first < last:
             parts.append(Span(span.key, span.start + first, span.start + last))
-        position += length
+        position += size
     return tuple(parts)
 
 

@@ -46,7 +46,8 @@ class TaskEntry:
 
     ``runs`` are the stretches [start, stop), in samples at the task's rate on the recording's own grid (sample 0 at
     imu time 0), on which the task is defined: inputs present, moving, reference valid for at least one leg.
-    ``embargo`` is max(window, 1 s, filter support) in the same samples.
+    ``embargo`` is max(window, 1 s, filter support) in the same samples. ``strides`` are where strides begin, in the
+    same samples and in order: one leg's foot contacts, told by the reference; empty where nothing tells them.
     """
 
     key: Key
@@ -60,6 +61,7 @@ class TaskEntry:
     convention: str | None = None
     simulation: bool = False
     upsampled: bool = False
+    strides: tuple[int, ...] = ()
 
     @property
     def samples(self) -> int:

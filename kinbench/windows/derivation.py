@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from kinbench.harmonisation.grids import Plan, covered, interpolate, onto_grid, plan
-from kinbench.kinematics import mirror_acc, mirror_gyr
+from kinbench.kinematics import events_from_hip_angle, events_from_knee_angle, mirror_acc, mirror_gyr
 from kinbench.metrics import circular_difference
 from kinbench.recording import Recording
 from kinbench.schema import OPEN_ACTIVITIES
@@ -36,6 +36,10 @@ ADMITS = {
 """What a labelled span counts as among the activities that a task admits. A turn is no straight walk, and what is
 something else is nothing in particular."""
 
+GAITS = ("walking", "walking_treadmill", "running", "running_treadmill", "stairs", "ramp")
+"""Activities that are made of strides."""
+_STRIDE_EVENTS = (("hip_flexion", events_from_hip_angle), ("knee_flexion", events_from_knee_angle))
+
 
 @dataclass(frozen=True)
 class LegSignals:
@@ -52,13 +56,17 @@ class LegSignals:
 
 @dataclass(frozen=True)
 class Derived:
-    """One recording as a task sees it. ``runs`` are those of any leg; ``embargo`` is in samples of the grid."""
+    """One recording as a task sees it. ``runs`` are those of any leg; ``embargo`` is in samples of the grid.
+
+    ``strides`` are the samples at which one leg's strides begin: for protocols that count strides, never for a model.
+    """
 
     legs: tuple[LegSignals, ...]
     runs: Runs
     embargo: int
     upsampled: bool
     native: Samples
+    strides: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -119,6 +127,7 @@ def derive(recording: Recording, task: Task, legs: tuple[str, ...]) -> Derived |
         embargo=max(task.window, math.ceil(EMBARGO_S * task.rate_hz), way.support),
         upsampled=way.native_hz < UPSAMPLED_BELOW * task.rate_hz,
         native=_native(imu, time_s),
+        strides=_strides(recording, reference, task, way.samples),
     )
 
 
@@ -322,6 +331,39 @@ def _targets(reference: xr.Dataset, dofs: tuple[str, ...], samples: int, task: T
         targets[holds, column] = on_grid[holds]
         labelled[:, column] = holds
     return targets.astype(np.float32), labelled
+
+
+# --- strides ---------------------------------------------------------------------------------------------------------
+
+
+def _strides(recording: Recording, reference: xr.Dataset, task: Task, samples: int) -> tuple[int, ...]:
+    """Return where one leg's strides begin: by its hip's flexion or else its knee's, the right leg's before the left's.
+
+    Only where the person goes: a squat bends hip and knee too. Empty where the reference has neither angle.
+    """
+    going = _going(recording, samples, task.rate_hz)
+    known = {str(name) for name in reference["dof"].values}
+    for dof, events in _STRIDE_EVENTS:
+        for name in (f"{dof}_r", f"{dof}_l"):
+            if name in known:
+                angle, holds = _targets(reference, (name,), samples, task)
+                contacts = events(np.where(holds & going[:, None], angle, np.nan)[:, 0], task.rate_hz).contact_s
+                if contacts.size:
+                    return tuple(np.rint(contacts * task.rate_hz).astype(int).tolist())
+    return ()
+
+
+def _going(recording: Recording, samples: int, rate_hz: float) -> BoolArray:
+    """Return where the person walks or runs, as the recording's activity or its labelled spans say."""
+    activity = str(recording.attrs.get("activity"))
+    if activity not in OPEN_ACTIVITIES:
+        return np.full(samples, activity in GAITS)
+    at_s = np.arange(samples) / rate_hz
+    going = np.zeros(samples, dtype=bool)
+    for span in recording.attrs.get("activities") or ():
+        if set(ADMITS.get(span["activity"], ())) & set(GAITS):
+            going |= (at_s >= span["start_s"]) & (at_s < span["stop_s"])
+    return going
 
 
 # --- runs ------------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from kinbench.windows.applicability import applicable, feasible_legs
 from kinbench.windows.derivation import Derived, derive
 from kinbench.windows.taskdata import NativePiece, Piece, TaskData
 
-CACHE_VERSION = 2
+CACHE_VERSION = 3
 """Part of a cache's name; raised by any change of what ``prepare`` computes or how it lies on disk."""
 
 Progress = Callable[[int, int, str], None]
@@ -149,6 +149,7 @@ def _add(flat: _Flat, meta: dict[str, list[Any]], entry: IndexEntry, derived: De
             "convention": entry.convention,
             "simulation": entry.simulation,
             "upsampled": derived.upsampled,
+            "strides": list(derived.strides),
         }
     )
     for leg in derived.legs:
@@ -201,4 +202,5 @@ def _entry(values: Mapping[str, Any]) -> TaskEntry:
     plain["key"] = Key.parse(values["key"])
     plain["person"] = canonical_person(values["person"])
     plain["runs"] = tuple((start, stop) for start, stop in values["runs"])
+    plain["strides"] = tuple(values["strides"])
     return TaskEntry(**plain)
