@@ -15,10 +15,10 @@ from kinbench.protocol.folds import (
 from kinbench.protocol.identities import cautions
 from kinbench.protocol.leaks import Transform, check_leaks
 from kinbench.protocol.splits import SplitManifest, deal, read_manifest, write_manifest
-from kinbench.protocol.timelines import BLOCKS, blocks, cut, embargo, timelines, windows_in
+from kinbench.protocol.timelines import BLOCKS, blocks, cut, embargo, length, part, timelines, windows_in
 
 __all__ = [
     "BLOCKS", "FIT_ROLES", "LEAKS", "ROLES", "SEEN_ROLES", "Fold", "Leak", "ProtocolCard", "Role", "SplitManifest",
     "Transform", "blocks", "cautions", "check_leaks", "cut", "deal", "embargo", "fit_digest", "fold_digest",
-    "read_manifest", "timelines", "windows_in", "write_manifest",
+    "length", "part", "read_manifest", "timelines", "windows_in", "write_manifest",
 ]  # fmt: skip
