@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from kinbench.errors import LeakError, NotApplicable
-from kinbench.protocol import ROLES, Fold, ProtocolCard, check_leaks, fold_digest
+from kinbench.protocol import ROLES, Fold, Leak, ProtocolCard, check_leaks, fold_digest
 from kinbench.recording import Key, TaskEntry
 from kinbench.tasks import Task
 from kinbench.testing.claims import attribute, require, require_identifier, require_raises, require_texts
@@ -28,11 +28,13 @@ def check_protocol(protocol: Any) -> None:
     card = _check_card(protocol)
     datasets = [cohort("one", 1), cohort("two", 2), cohort("five", 5), cohort("many", 13)]
     if card.scope == "datasets":
-        datasets = [[*datasets[0], *datasets[2]], [*datasets[1], *datasets[2]], [*datasets[2], *datasets[3]]]
+        one, two, five, many = datasets
+        datasets = [[*one, *five], [*two, *five], [*five, *many], [*two, *five, *many]]
     taken = [entries for entries in datasets if _taken(protocol, entries)]
     require(bool(taken), f"Protocol '{card.name}' is not applicable to any of the datasets tried.")
     for entries in taken:
         _check_folds(protocol, card, entries)
+    _check_leaks_declared(protocol, card, taken)
     require_raises(lambda: protocol.folds([], TASK), (NotApplicable,), "A protocol asked for folds of no recording")
 
 
@@ -51,6 +53,7 @@ def cohort(dataset: str, persons: int) -> list[TaskEntry]:
                     digest=f"{dataset}{person:03d}{number}", rate_hz=TASK.rate_hz, window=TASK.window, embargo=128,
                     runs=((20, gap), (gap + 90, length)),
                     convention="isb_zxy", simulation=True,
+                    strides=tuple(range(30, length, 140 if activity == "walking" else 75)),
                 )
             )  # fmt: skip
     return entries
@@ -129,6 +132,23 @@ def _check_fold(card: ProtocolCard, fold: Fold, entries: Sequence[TaskEntry]) ->
         check_leaks(fold, entries, signals=None, declared=card.leaks)
     except LeakError as leak:
         raise AssertionError(f"{where} leaks: {leak}") from leak
+
+
+def _check_leaks_declared(protocol: Any, card: ProtocolCard, datasets: Sequence[list[TaskEntry]]) -> None:
+    """A leak that is declared must be there: of those that show without a signal or a model."""
+    for kind in card.leaks:
+        if kind in ("person", "overlap", "embargo"):
+            others = [other for other in card.leaks if other != kind]
+            found = (_leaks(fold, entries, others) for entries in datasets for fold in protocol.folds(entries, TASK))
+            require(any(found), f"Protocol '{card.name}' declares the leak '{kind}', and nothing tried has it.")
+
+
+def _leaks(fold: Fold, entries: Sequence[TaskEntry], declared: Sequence[Leak]) -> bool:
+    try:
+        check_leaks(fold, entries, signals=None, declared=declared)
+    except LeakError:
+        return True
+    return False
 
 
 def _check_apart(where: str, role: str, spans: list[tuple[str, int, int]]) -> None:
