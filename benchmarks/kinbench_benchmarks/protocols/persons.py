@@ -63,12 +63,15 @@ class Persons:
         self.dataset = " + ".join(self.datasets)
         self.manifest = split_of(self.dataset)
 
-    def fold(self, name: str, tested: tuple[str, ...], roles: Roles, notes: Notes, *, individual: bool = False) -> Fold:
+    def fold(
+        self, name: str, tested: tuple[str, ...], roles: Roles, notes: Notes, *, individual: bool = False,
+        dealt: bool = True,
+    ) -> Fold:  # fmt: skip
         """Return a fold that fits and tests within this dataset; of persons dealt by a manifest, it names that one.
 
-        Nobody is dealt where a fold is ``individual``.
+        Nobody is dealt where a fold is ``individual``, or where one person after another is left out.
         """
-        manifest = None if individual else self.manifest
+        manifest = self.manifest if dealt and not individual else None
         return Fold(
             name=name,
             test_persons=tested,
