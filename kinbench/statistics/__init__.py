@@ -7,6 +7,7 @@ come out, each with ``to_frame()``. What cannot be known is NaN with a ``reason`
 
 Means and their intervals are here; each other question has a module of its own (which loads SciPy's statistics):
 
+- ``persons``: one value per person and model, out of scores
 - ``comparisons``: which of several models differ (paired Wilcoxon with Holm, Bonferroni paired t, effect sizes)
 - ``ranks``: critical-difference ranks and groups that are not told apart
 - ``variance``: one-way, two-way and repeated-measures ANOVA; a mixed model where cells are missing

@@ -87,7 +87,7 @@ def between(groups: Table, *, alpha: float = ALPHA) -> SliceTest:
     """Compare groups of different persons, ``{group: {person: value}}``.
 
     Two groups: Mann and Whitney (1947), exact given the ranks, ties included, up to ``EXACT_PERSONS`` persons and
-    normal above, with the rank-biserial correlation (above zero: the first group's errors are the higher). More: Kruskal
+    normal above, with the rank-biserial correlation (above zero: the first group errs more). More: Kruskal
     and Wallis (1952) by chi squared, with epsilon squared (Tomczak & Tomczak 2014). NaN with a reason for a group of
     fewer than three persons, groups so small that no data could reach ``alpha``, and where no value differs.
 
