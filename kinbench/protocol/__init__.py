@@ -1,5 +1,7 @@
 """Blocks, folds and the leak check: who may be learnt from, who is scored, and proof that the two never meet."""
 
+from kinbench.protocol.answers import check_answers
+from kinbench.protocol.causality import check_causal
 from kinbench.protocol.folds import (
     FIT_ROLES,
     LEAKS,
@@ -19,6 +21,6 @@ from kinbench.protocol.timelines import BLOCKS, blocks, cut, embargo, length, pa
 
 __all__ = [
     "BLOCKS", "FIT_ROLES", "LEAKS", "ROLES", "SEEN_ROLES", "Fold", "Leak", "ProtocolCard", "Role", "SplitManifest",
-    "Transform", "blocks", "cautions", "check_leaks", "cut", "deal", "embargo", "fit_digest", "fold_digest",
-    "length", "part", "read_manifest", "timelines", "windows_in", "write_manifest",
+    "Transform", "blocks", "cautions", "check_answers", "check_causal", "check_leaks", "cut", "deal", "embargo",
+    "fit_digest", "fold_digest", "length", "part", "read_manifest", "timelines", "windows_in", "write_manifest",
 ]  # fmt: skip

@@ -30,7 +30,7 @@ def cautions(fold: Fold, entries: Iterable[TaskEntry]) -> tuple[str, ...]:
     if mapped:
         shipped = identities()
         notes.append(
-            f"known by another name through the identity map, version {shipped.version} (sha256 {shipped.sha256[:16]}): "
-            + ", ".join(mapped)
+            f"known by another name through the identity map, version {shipped.version} (sha256 "
+            f"{shipped.sha256[:16]}): {', '.join(mapped)}"
         )
     return tuple(notes)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from kinbench.errors import LeakError
 from kinbench.protocol.folds import SEEN_ROLES, Fold, Leak, Role
 from kinbench.recording import Span, TaskEntry, canonical_person, names_of
-from kinbench.windows import Samples
+from kinbench.windows import Copy, Samples
 from kinbench.windows.fingerprints import RUN, HashArray
 
 TEST_ROLES: tuple[Role, ...] = ("test", "test_long")
@@ -40,13 +40,15 @@ def check_leaks(
     signals: Callable[[str], Samples] | None,
     transforms: Sequence[Transform] = (),
     trained_on: Sequence[str] = (),
+    copies: Sequence[Copy] = (),
     cell: str | None = None,
     declared: Sequence[Leak] = (),
 ) -> tuple[str, ...]:
     """Raise ``LeakError`` with one sentence per leak that is not ``declared``; return those of the declared kinds.
 
     ``entries`` are all those the fold was made from. ``signals`` gives a recording's native-rate samples by key;
-    without it, shared samples are not looked for. ``trained_on`` lists the persons of a model's pre-training. ``cell``
+    without it, shared samples are not looked for. ``trained_on`` lists the persons of a model's pre-training.
+    ``copies`` are spans that are the same motion, whatever was done to it (``windows.find_copies``). ``cell``
     (protocol, fold) is what the sentences name; the fold's name where it is left out. ``declared`` are the kinds that a
     historical protocol's card owns up to.
     """
@@ -63,8 +65,9 @@ def check_leaks(
         "transform": list(_transforms(fold, known, transforms)),
         "pre-training": list(_trained_on(fold, known, trained_on)),
     }
+    found["samples"] = list(_copies(fold, known, copies))
     if signals is not None:
-        found["samples"] = list(_shared_samples(fold, known, transforms, signals))
+        found["samples"] += _shared_samples(fold, known, transforms, signals)
     told = {kind: [f"{cell}: {sentence}" for sentence in sentences] for kind, sentences in found.items()}
     refused = [sentence for kind, sentences in told.items() if kind not in declared for sentence in sentences]
     if refused:
@@ -195,6 +198,35 @@ def _transforms(fold: Fold, known: Mapping[str, TaskEntry], transforms: Sequence
                         f"{person} the model may see none, being tested."
                     )
                     break
+
+
+# --- copies ----------------------------------------------------------------------------------------------------------
+
+
+def _copies(fold: Fold, known: Mapping[str, TaskEntry], copies: Sequence[Copy]) -> Iterator[str]:
+    """Yield pairs of recordings of which the one is tested where the other, the same motion, is seen."""
+    told = set()
+    for copy in copies:
+        for mine, other in ((copy.one, copy.other), (copy.other, copy.one)):
+            for test, test_role in _meeting(fold, TEST_ROLES, mine):
+                for seen, role in _meeting(fold, SEEN_ROLES, other):
+                    if (test.key, seen.key, role) not in told:
+                        told.add((test.key, seen.key, role))
+                        yield (
+                            f"{_named(test, test_role)} of person {known[test.key].person} moves peak for peak as "
+                            f"{_named(seen, role)} of person {known[seen.key].person} does, from sample {other.start} "
+                            "on: one is a copy of the other, turned, mirrored, scaled or resampled."
+                        )
+
+
+def _meeting(fold: Fold, roles: Sequence[Role], span: Span) -> list[tuple[Span, Role]]:
+    """Return the spans of some roles that share time with a span."""
+    return [
+        (other, role)
+        for role in roles
+        for other in fold.roles.get(role, ())
+        if other.key == span.key and max(other.start, span.start) < min(other.stop, span.stop)
+    ]
 
 
 # --- shared samples --------------------------------------------------------------------------------------------------

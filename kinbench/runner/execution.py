@@ -18,7 +18,7 @@ from kinbench.contracts import AdaptiveModel
 from kinbench.errors import DataError, KinbenchError, UsageError
 from kinbench.files import publish, sweep
 from kinbench.metrics import METRICS
-from kinbench.protocol import cautions
+from kinbench.protocol import cautions, check_causal
 from kinbench.recording import TaskEntry
 from kinbench.results import DatasetPart, Failure, FoldPart, MetricPart, ModelPart, ProtocolPart, Result, TaskPart
 from kinbench.runner import predictions
@@ -180,6 +180,8 @@ def _score(space: Workspace, job: Job, cell: Cell, fits: Fits) -> Result:
     adapted = _adapt(space, cell, fitted, watch) if cell.fold.adapts else {}
     data = space.data(cell.task, cell.fold.test_dataset)
     given = space.test_data(cell.fold, cell.task)
+    if getattr(fitted.model, "causal", False):
+        check_causal(fitted.model.predict, given.test_windows(cell.fold.roles["test"][:1]).x, cell.label)
     views = {view: predict_view(fitted.model, given, spans, watch) for view, spans in views_of(cell.fold).items()}
     metrics = tuple(METRICS.values())
     scores = tuple(

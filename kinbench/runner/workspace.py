@@ -8,12 +8,12 @@ from typing import Any
 
 from kinbench import plugins, windows
 from kinbench.perturbations import Change
-from kinbench.protocol import Fold, Leak, check_leaks
+from kinbench.protocol import Fold, Leak, check_answers, check_leaks
 from kinbench.recording import SensorEntry, Span, TaskEntry
 from kinbench.runner.cells import ModelChoice
 from kinbench.store import Store
 from kinbench.tasks import Task
-from kinbench.windows import Batches, TaskData
+from kinbench.windows import Batches, Copy, TaskData
 
 
 class Workspace:
@@ -28,8 +28,11 @@ class Workspace:
         self._data: dict[tuple[Task, str], TaskData] = {}
         self._checked: set[tuple[Any, ...]] = set()
 
+        self._copies: dict[tuple[Task, tuple[str, ...]], tuple[Copy, ...]] = {}
+        self._answered: set[tuple[Task, str]] = set()
+
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_factories": {}, "_data": {}, "_checked": set()}
+        return {**self.__dict__, "_factories": {}, "_data": {}, "_checked": set(), "_copies": {}, "_answered": set()}
 
     def store(self, name: str) -> Store:
         """Return the store of this name."""
@@ -107,12 +110,25 @@ class Workspace:
         homes: dict[str, TaskData] = {}
         for name in self.datasets(fold):
             data = self.data(task, name)
+            self._check_answers(task, name, cell)
             homes |= {str(entry.key): data for entry in data.entries}
         check_leaks(
             fold, self.entries(fold, task), signals=lambda key: homes[key].samples(key), trained_on=trained_on,
-            cell=cell, declared=declared,
+            copies=self._copies_of(task, self.datasets(fold)), cell=cell, declared=declared,
         )  # fmt: skip
         self._checked.add(split)
+
+    def _check_answers(self, task: Task, store: str, cell: str) -> None:
+        """Refuse a store whose inputs hold the answer. It is a matter of a task and a store, not of a fold."""
+        if (task, store) not in self._answered:
+            check_answers(self.data(task, store), cell)
+            self._answered.add((task, store))
+
+    def _copies_of(self, task: Task, stores: tuple[str, ...]) -> tuple[Copy, ...]:
+        """Return what of some stores is the same motion under two names."""
+        if (task, stores) not in self._copies:
+            self._copies[task, stores] = windows.find_copies(self.data(task, name) for name in stores)
+        return self._copies[task, stores]
 
 
 def _split(fold: Fold) -> tuple[Any, ...]:

@@ -2,13 +2,14 @@
 
 from kinbench.windows.applicability import applicable, input_legs
 from kinbench.windows.batches import Batches, TaskSpec, concatenate
+from kinbench.windows.copies import Copy, find_copies
 from kinbench.windows.derivation import Inputs, LegInputs, derive_inputs
 from kinbench.windows.fingerprints import Samples, samples_of
 from kinbench.windows.preparation import Recordings, prepare, task_digest
 from kinbench.windows.taskdata import Piece, Stretch, TaskData, TestWindows, cover
 
 __all__ = [
-    "Batches", "Inputs", "LegInputs", "Piece", "Recordings", "Samples", "Stretch", "TaskData", "TaskSpec",
-    "TestWindows", "applicable", "concatenate", "cover", "derive_inputs", "input_legs", "prepare", "samples_of",
-    "task_digest",
+    "Batches", "Copy", "Inputs", "LegInputs", "Piece", "Recordings", "Samples", "Stretch", "TaskData", "TaskSpec",
+    "TestWindows", "applicable", "concatenate", "cover", "derive_inputs", "find_copies", "input_legs",
+    "prepare", "samples_of", "task_digest",
 ]  # fmt: skip
