@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kinbench_adapters.lab import LabAdapter
 from raw_folders.bodies import walker
+from scipy.ndimage import uniform_filter1d
 from scipy.spatial.transform import Rotation
 
 from kinbench import conversion
@@ -108,7 +109,7 @@ def off_deg(rotation, true):
 def verdicts(found, true):
     """The names of sensors found right, declined, and found wrong."""
     right = {
-        name for name, one in found.items() if one.rotation is not None and max(off_deg(one.rotation, true[name])) < 60
+        name for name, one in found.items() if one.rotation is not None and max(off_deg(one.rotation, true[name])) < 45
     }
     declined = {name for name, one in found.items() if one.rotation is None}
     return right, declined, set(found) - right - declined
@@ -308,29 +309,54 @@ def test_requests_that_make_no_sense_are_refused(declared, says):
 # --- real recordings --------------------------------------------------------------------------------------------------
 
 
+def flat_foot(imu, sensor):
+    """Where specific force points in a foot's sensor while it lies flat in gait: of lively seconds, the still ones."""
+    one = imu.sel(sensor=sensor)
+    rate_hz = 1 / np.median(np.diff(imu["time"].values))
+    known = np.isfinite(one["acc"].values).all(axis=1) & np.isfinite(one["gyr"].values).all(axis=1)
+    acc, turning = one["acc"].values[known].astype(float), np.linalg.norm(one["gyr"].values[known], axis=1)
+    now, about = (uniform_filter1d(turning, round(seconds * rate_hz)) for seconds in (0.1, 2.0))
+    force = np.median(acc[(about > 1.0) & (now < 0.35)], axis=0)
+    return force / np.linalg.norm(force)
+
+
+def _upright(up, right):
+    across = right - (right @ up) * up
+    across /= np.linalg.norm(across)
+    return np.stack([np.cross(up, across), up, across])
+
+
 @cache
 def laboratory(name, subject):
-    """A real recording, and the rotations that its manifest declares, found by regression on the reference."""
+    """A real recording, and where its sensors truly point, by what finding them does not use.
+
+    What a manifest declares was found by regression on the reference. Where it has the rotation found, as on capsense's
+    straps on slanted surfaces, it is known where the sensors point by and large. A foot's proximal axis is gravity's
+    while it lies flat on the ground in mid-stance: the instep, which manifests speak of, slopes by 20 to 40 degrees.
+    """
     sources = LabAdapter().find(ROOT / "tests" / "manifests" / name).sources
     found = conversion.prepare(next(source for source in sources if source.key.subject == subject))
     true = {}
     for placement in placements_of(found.imu):
         rotation = placement.rotation
-        if rotation is None:  # capsense: straps on slanted surfaces; where they point by and large is known
+        if placement.rotation_origin in ("functional", "unknown"):
             proximal, right = np.eye(3)[0], np.eye(3)[2] * (-1 if placement.segment.endswith("_l") else 1)
             rotation = np.stack([np.cross(proximal, right), proximal, right])
+        if placement.segment.startswith("foot"):
+            rotation = _upright(flat_foot(found.imu, placement.sensor), rotation[2])
         true[placement.sensor] = rotation
     return found, true
 
 
 REAL = {
-    # How far the two axes may be off (proximal, flexion), degrees; how many sensors are found at least.
-    ("neura_sparse", "S02"): (32, 30, 9),
-    ("fan_knee", "P1"): (15, 36, 2),
-    ("halilaj_lab", "P1"): (10, 15, 2),
-    ("capsense_treadmill", "Sub02"): (32, 22, 7),
-    ("capsense_treadmill", "Sub04"): (50, 46, 7),
-    ("capsense_treadmill", "Sub07"): (35, 45, 7),
+    # How far the two axes may be off (proximal, flexion), degrees, on the foot and above; how many sensors are found at
+    # least. Sub04 never rests, so its proximal axes are those of gait.
+    ("neura_sparse", "S02"): ((4, 27), (30, 23), 9),
+    ("fan_knee", "P1"): (None, (13, 36), 2),
+    ("halilaj_lab", "P1"): (None, (9, 14), 2),
+    ("capsense_treadmill", "Sub02"): ((6, 19), (23, 34), 7),
+    ("capsense_treadmill", "Sub04"): ((13, 18), (24, 45), 7),
+    ("capsense_treadmill", "Sub07"): ((3, 9), (18, 42), 7),
 }
 
 
@@ -338,7 +364,8 @@ REAL = {
 @pytest.mark.parametrize(("name", "subject"), REAL)
 def test_no_sign_is_wrong_on_real_recordings_however_the_sensors_are_mounted(shared, name, subject):
     found, true = laboratory(name, subject)
-    proximal_deg, flexion_deg, least = REAL[name, subject]
+    feet_deg, above_deg, least = REAL[name, subject]
+    feet = {placement.sensor for placement in placements_of(found.imu) if placement.segment.startswith("foot")}
     turns = CUBE[:: 12 if found.imu.sizes["time"] > 5000 else 6]
     for turn in turns:
         worn = remounted(found.imu, turn)
@@ -348,8 +375,9 @@ def test_no_sign_is_wrong_on_real_recordings_however_the_sensors_are_mounted(sha
             right, _, wrong = verdicts(told, there)
             assert not wrong
             assert len(right) >= least
-            off = np.array([off_deg(told[sensor].rotation, there[sensor]) for sensor in right])
-            assert (off <= (proximal_deg, flexion_deg)).all(), off
+            for sensor in right:
+                off = off_deg(told[sensor].rotation, there[sensor])
+                assert (off <= (feet_deg if sensor in feet else above_deg)).all(), (sensor, off)
 
 
 @needs_shared
