@@ -123,3 +123,67 @@ def test_an_unknown_rotation_and_unlike_rates_are_warned_of():
 
 def test_a_recording_without_sensors_has_its_tips_too():
     assert {tip.number for tip in inspection.tips(replace(recording(), imu=None))} >= {1, 2, 4, 5, 6, 7}
+
+
+# --- short recordings ------------------------------------------------------------------------------------------------
+
+
+def steps(original, count=12, lasts_s=1.2):
+    """Return single steps of a recording, each a recording of its own that starts at zero."""
+    found = []
+    for number in range(count):
+        start_s = 10 + 2 * number
+
+        def piece(stream, start_s=start_s):
+            time = stream["time"].values
+            inside = stream.isel(time=np.flatnonzero((time >= start_s) & (time < start_s + lasts_s)))
+            return inside.assign_coords(time=("time", inside["time"].values - start_s, {"units": "s"}))
+
+        key = replace(original.key, trial=f"step{number}")
+        found.append(replace(original, key=key, imu=piece(original.imu), reference=piece(original.reference)))
+    return found
+
+
+def together(recordings):
+    short = inspection.Short()
+    for each in recordings:
+        short.add(each)
+    return inspection.check_joined(short)
+
+
+def test_steps_that_say_too_little_alone_say_it_together():
+    sound = steps(recording(quat=False, segments=True))
+    check = "segment axes"
+    assert {f.verdict for each in sound for f in inspection.check(each) if f.check == check} <= {NOT}
+    (found,) = together(sound).values()
+    assert "FAIL" not in verdicts(found)
+    assert "PASS" in verdicts(findings(found, check))
+
+
+def test_what_is_wrong_in_steps_is_named_by_all_of_them():
+    wrong = steps(spoil(recording(quat=False, segments=True), "gyr", np.degrees))
+    alone = {str(each.key): inspection.check(each) for each in wrong}
+    (unit,) = [one for one in pool({**alone, **together(wrong)}) if one.check == "gyro unit"]
+    assert (unit.verdict, unit.cause) == ("FAIL", "unit:gyr:deg/s")
+
+
+def test_only_short_recordings_of_one_person_and_kind_are_joined():
+    one, other = steps(recording())[:4], steps(recording())[:3]
+    other = [each.with_attrs(person="lab/somebody") for each in other]
+    names = together([*one, *other, recording()])
+    assert len(names) == 2
+    assert any("4 short" in name for name in names)
+    assert any("somebody: 3 short" in name for name in names)
+    assert together(one[:1]) == {}
+
+
+def test_nothing_of_one_recording_is_read_into_the_next():
+    first, second = steps(recording())[:2]
+    joined = inspection.joining.join([first, second])
+    gap = np.isnan(joined.imu["gyr"].values).all(axis=(1, 2))
+    assert gap.sum() == pytest.approx(500, abs=2)
+    assert (np.diff(joined.imu["time"].values) > 0).all()
+    at = np.flatnonzero(gap)[-1] + 1
+    np.testing.assert_array_equal(joined.imu["gyr"].values[at:], second.imu["gyr"].values)
+    offset = joined.imu["time"].values[at] - second.imu["time"].values[0]
+    assert joined.reference["time"].values[-1] - second.reference["time"].values[-1] == pytest.approx(offset)

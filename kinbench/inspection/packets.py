@@ -88,10 +88,10 @@ def _zeros(sensor: Sensor) -> Iterator[Finding]:
             yield Finding(check, "NOT ASSESSED", where, f"only {len(values)} samples")
             continue
         step = ZERO_STEP * float(np.sqrt(np.nanmean(norm(values) ** 2)))
-        yield _zero(where, values, [float(norm(values[at])) > step for at in range(len(values))], "values")
+        yield _zero(where, values, norm(values) > step, "values")
 
 
-def _zero(where: str, values: FloatArray, beside: Sequence[bool] | BoolArray, what: str) -> Finding:
+def _zero(where: str, values: FloatArray, beside: BoolArray, what: str) -> Finding:
     """Judge runs of exact zeros in (n, k) values; ``beside`` (n,) says where a zero beside a value is no continuation.
 
     Runs that the signal may have reached by itself, as at rest, are neither passed nor failed.

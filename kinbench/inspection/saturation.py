@@ -20,6 +20,7 @@ FLAT_WITHIN = 1e-3
 """Of the level: calibration after the converter leaves a cut peak flat to so much."""
 ENTERED = 0.02
 """Of the span: a flat top is entered by a jump, a smooth peak is not."""
+LEAST_SAMPLES = 50
 CHANCE = 1e-4
 """Peaks that agree in every digit by a lesser chance than this have been cut."""
 BELOW = 20
@@ -49,6 +50,9 @@ def judge_range(where: str, values: FloatArray, true: FloatArray | None = None) 
     ``true`` (n, 3) is another source of the same signal, which may say that it went further.
     """
     mend = "mask what is flat; record with a larger range"
+    values = _told_once(values)
+    if np.isfinite(values).all(axis=1).sum() < LEAST_SAMPLES:
+        return Finding("clipping", "NOT ASSESSED", where, "hardly a row that does not repeat the one before")
     told = list(ceilings(values))
     sure = [one for one in told if one.chance < CHANCE]
     if sure:
@@ -63,6 +67,14 @@ def judge_range(where: str, values: FloatArray, true: FloatArray | None = None) 
         message = f"{told[0].samples} samples of {told[0].axes} are {told[0].level:.5g}, its extreme; it may"
         return Finding("clipping", "NOT ASSESSED", where, f"{message} be the range, or chance", float(told[0].samples))
     return _headroom(where, values)
+
+
+def _told_once(values: FloatArray) -> FloatArray:
+    """Return rows with NaN for those that repeat the one before or are zero on every axis: another fault's."""
+    rows = values.copy()
+    rows[1:][(np.diff(values, axis=0) == 0).all(axis=1)] = np.nan
+    rows[(values == 0).all(axis=1)] = np.nan
+    return rows
 
 
 def _flat(where: str, values: FloatArray, true: FloatArray | None, mend: str) -> Finding | None:
@@ -105,17 +117,11 @@ def clipped(values: FloatArray) -> tuple[int, float]:
 
 
 def ceilings(values: FloatArray) -> Iterator[Ceiling]:
-    """Yield the extremes of (n, 3) values that more than one sample meets: of each axis and sign, then of all.
-
-    Rows that repeat the one before on every axis, or are zero on all, are another fault's and do not count.
-    """
-    rows = values.copy()
-    rows[1:][(np.diff(values, axis=0) == 0).all(axis=1)] = np.nan
-    rows[(values == 0).all(axis=1)] = np.nan
+    """Yield the extremes of (n, 3) values that more than one sample meets: of each axis and sign, then of all."""
     for axis, name in enumerate("xyz"):
         for sign in (1.0, -1.0):
-            yield from _ceiling(name, sign * rows[:, axis], sign)
-    whole = np.abs(rows[np.isfinite(rows).all(axis=1)])
+            yield from _ceiling(name, sign * values[:, axis], sign)
+    whole = np.abs(values[np.isfinite(values).all(axis=1)])
     if len(whole):
         yield from _ceiling("all axes together", whole.ravel(order="F"), 1.0)
 

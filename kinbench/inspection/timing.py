@@ -25,7 +25,8 @@ changes. It never all is: joints of one walk differ by a lag of 0.13 of that, an
 SMOOTH_S = 0.1
 APART_SAMPLES = 2.0
 """Sensors of one recording are no further from each other than this, and what r leaves of each."""
-TRIED_S = (-0.16, -0.08, 0.08, 0.16)
+NEAR_S = (-0.08, 0.08)
+FAR_S = (-0.16, 0.16)
 CLEARER = 0.5
 """A sensor is late where, moved, it leaves half as much of its joints' rates unexplained; in time, where moving it by
 the least step leaves twice as much."""
@@ -195,29 +196,36 @@ def _by_joints(check: str, imu: xr.Dataset, reference: xr.Dataset) -> Iterator[F
     """Move each sensor in time, and look whether the rates of its joints are explained better."""
     segments = [str(name) for name in imu["segment"].values]
     dofs = [DOFS[str(name)] for name in reference["dof"].values]
+    dofs = [dof for dof in dofs if dof.component == 0 and {dof.proximal, dof.distal} <= set(segments)]
+    still = {dof.name: _unexplained(imu, reference, dof.name) for dof in dofs}
     for at, name in enumerate(str(name) for name in imu["sensor"].values):
-        joints = [
-            dof.name for dof in dofs
-            if dof.component == 0 and segments[at] in (dof.proximal, dof.distal)
-            and segments.index(segments[at]) == at and {dof.proximal, dof.distal} <= set(segments)
-        ]  # fmt: skip
-        left = _left(imu, reference, joints, at, (0.0, *TRIED_S)) if joints else np.full(1, np.nan)
+        joints = [dof.name for dof in dofs if segments[at] in (dof.proximal, dof.distal)]
+        joints = [joint for joint in joints if still[joint] is not None and segments.index(segments[at]) == at]
         where = f"imu[{name}]"
-        if not np.isfinite(left).all():
+        if not joints:
             yield Finding(check, "NOT ASSESSED", where, "no joint beside it, or too little motion or overlap")
             continue
-        best = int(np.argmin(left))
-        if best and left[best] < CLEARER * left[0] and left[best] < 1 - EXPLAINED_R**2:
-            moved_s = _finer(imu, reference, joints, at, TRIED_S[best - 1])
-            told = f"where {min(left):.1%} of its joints' rates is left unexplained and not {left[0]:.1%}"
+        asis = float(np.mean([still[joint] for joint in joints]))
+        left = dict(zip(NEAR_S, _left(imu, reference, joints, at, NEAR_S), strict=True))
+        in_time = asis < 1 - EXPLAINED_R**2 and asis < CLEARER * min(left.values())
+        if not in_time:
+            left |= dict(zip(FAR_S, _left(imu, reference, joints, at, FAR_S), strict=True))
+        best = min(left, key=lambda move_s: left[move_s])
+        if in_time:
+            message = f"{asis:.1%} of its joints' rates is unexplained, and twice as much {NEAR_S[1]:g} s off"
+            yield Finding(check, "PASS", where, message, 0.0, within=NEAR_S[1] / 2)
+        elif left[best] < CLEARER * asis and left[best] < 1 - EXPLAINED_R**2:
+            moved_s = _finer(imu, reference, joints, at, best)
+            told = f"where {left[best]:.1%} of its joints' rates is left unexplained and not {asis:.1%}"
             yield _late(check, name, -moved_s, told)
-        elif left[0] < 1 - EXPLAINED_R**2 and left[0] < CLEARER * min(left[1:]):
-            within_s = min(map(abs, TRIED_S))
-            message = f"{left[0]:.1%} of its joints' rates is unexplained, and twice as much {within_s:g} s off"
-            yield Finding(check, "PASS", where, message, 0.0, within=within_s / 2)
         else:
-            message = f"{left[0]:.1%} of its joints' rates is unexplained, moved in time {min(left):.1%}: too near"
+            message = f"{asis:.1%} of its joints' rates is unexplained, moved in time {left[best]:.1%}: too near"
             yield Finding(check, "NOT ASSESSED", where, message)
+
+
+def _unexplained(imu: xr.Dataset, reference: xr.Dataset, joint: str) -> float | None:
+    r = rate_correlation(imu, reference, joint)
+    return None if r is None else 1 - r**2
 
 
 def _left(
@@ -229,15 +237,14 @@ def _left(
         offsets = imu["clock_offset_s"].values.copy()
         offsets[at] += move_s
         moved = imu.assign_coords(clock_offset_s=("sensor", offsets, dict(imu["clock_offset_s"].attrs)))
-        r = [rate_correlation(moved, reference, joint) for joint in joints]
-        known = [1 - one**2 for one in r if one is not None]
-        found.append(float(np.mean(known)) if known else np.nan)
+        known = [one for joint in joints if (one := _unexplained(moved, reference, joint)) is not None]
+        found.append(float(np.mean(known)) if known else np.inf)
     return np.array(found)
 
 
 def _finer(imu: xr.Dataset, reference: xr.Dataset, joints: list[str], at: int, about_s: float) -> float:
     """Return the move about ``about_s`` that leaves least unexplained, by a parabola through three."""
-    step_s = min(map(abs, TRIED_S)) / 2
+    step_s = NEAR_S[1] / 2
     left = _left(imu, reference, joints, at, (about_s - step_s, about_s, about_s + step_s))
     bend = left[0] - 2 * left[1] + left[2]
     return about_s + float(np.clip(0.5 * step_s * (left[0] - left[2]) / bend, -step_s, step_s)) if bend > 0 else about_s
