@@ -152,7 +152,7 @@ def check_ends(imu: xr.Dataset | None, reference: xr.Dataset | None) -> Iterator
             continue
         there = _there(data, dim, [name for name in signals if name in data])
         step_s = float(np.median(np.diff(data["time"].values))) if data.sizes["time"] > 1 else 0.0
-        yield from _ends(stream, [str(label) for label in data[dim].values], there, step_s)
+        yield from _ends(stream, [str(label) for label in data[dim].values], there, step_s, _measured(data, dim))
     if imu is not None and reference is not None and imu.sizes["time"] > 1 and reference.sizes["time"] > 1:
         yield _overlap(check, imu, reference)
 
@@ -169,11 +169,20 @@ def _there(data: xr.Dataset, dim: str, signals: Sequence[str]) -> BoolArray:
     return there
 
 
-def _ends(stream: str, names: Sequence[str], there: BoolArray, step_s: float) -> Iterator[Finding]:
-    """Yield a failure for each column of (n, names) that ends early or starts late; where none does, one pass."""
+def _measured(data: xr.Dataset, dim: str) -> list[bool]:
+    """Return which columns are a device's own: what cameras see begins and ends where markers come into sight."""
+    if "origin" not in data.coords:
+        return [False] * data.sizes[dim]
+    return [str(origin) != "synthetic" for origin in data["origin"].values]
+
+
+def _ends(
+    stream: str, names: Sequence[str], there: BoolArray, step_s: float, measured: Sequence[bool]
+) -> Iterator[Finding]:
+    """Yield a finding for each column of (n, names) that ends early or starts late; where none does, one pass."""
     check = "missing at the ends"
     together = np.flatnonzero(there.any(axis=1))
-    failed, most_s = False, 0.0
+    uneven, most_s = False, 0.0
     for column, name in enumerate(names):
         own = np.flatnonzero(there[:, column])
         if not own.size:
@@ -183,14 +192,21 @@ def _ends(stream: str, names: Sequence[str], there: BoolArray, step_s: float) ->
         missing_s, share = lost[end] * step_s, lost[end] / max(1, together[-1] - together[0])
         most_s = max(most_s, missing_s)
         if missing_s > END_S and share > END_SHARE:
-            failed = True
+            uneven = True
             message = f"nothing in the {end} {missing_s:.1f} s, {share:.0%} of what the others cover"
-            mend = "fetch the whole file, or cut the recording to what all cover"
-            yield Finding(check, "FAIL", f"{stream}[{name}]", f"{message}; {mend}", missing_s, "missing:ends", mend)
+            yield _end(f"{stream}[{name}]", message, missing_s, device=measured[column])
     if not together.size or (together[-1] - together[0]) * step_s < LEAST_S:
         yield Finding(check, "NOT ASSESSED", stream, f"shorter than {LEAST_S:g} s")
-    elif not failed:
+    elif not uneven:
         yield Finding(check, "PASS", stream, f"all end and start within {most_s:.2f} s of each other", most_s)
+
+
+def _end(where: str, message: str, missing_s: float, *, device: bool) -> Finding:
+    check = "missing at the ends"
+    if not device:
+        return Finding(check, "NOT ASSESSED", where, f"{message}; markers out of sight, or a file cut short", missing_s)
+    mend = "fetch the whole file, or cut the recording to what all cover"
+    return Finding(check, "FAIL", where, f"{message}; {mend}", missing_s, "missing:ends", mend)
 
 
 def _overlap(check: str, imu: xr.Dataset, reference: xr.Dataset) -> Finding:

@@ -56,7 +56,7 @@ def _pooled(check: str, found: Sequence[tuple[str, Finding]]) -> Pooled:
     counts = (len(failed), passed, len(found) - len(failed) - passed)
     recordings = len({key for key, _ in found})
     told = f"{counts[0]} failed, {counts[1]} passed, {counts[2]} not assessed, in {recordings} recordings"
-    summed = list(_summed([finding for _, finding in found]))
+    summed = list(_summed(found))
     if failed:
         causes = [finding.cause for _, finding in failed if finding.cause]
         cause = max(dict.fromkeys(causes), key=causes.count) if causes else ""
@@ -78,18 +78,23 @@ def _pooled(check: str, found: Sequence[tuple[str, Finding]]) -> Pooled:
     return Pooled(check, "NOT ASSESSED", told, *counts)
 
 
-def _summed(found: Sequence[Finding]) -> Iterator[tuple[str, Verdict, str, float]]:
-    """Yield (where, verdict, cause, share) of the evidence summed up by place, and over all places."""
-    places = dict.fromkeys(finding.where for finding in found if finding.evidence.get("of"))
-    groups = [(place, [f for f in found if f.where == place]) for place in places]
+def _summed(found: Sequence[tuple[str, Finding]]) -> Iterator[tuple[str, Verdict, str, float]]:
+    """Yield (where, verdict, cause, share) of the evidence summed up by place, and over all places.
+
+    Of one recording alone nothing is summed: its own findings have said what it tells.
+    """
+    told = [(key, finding) for key, finding in found if finding.evidence.get("of")]
+    places = dict.fromkeys(finding.where for _, finding in told)
+    groups = [(place, [one for one in told if one[1].where == place]) for place in places]
     if len(groups) > 1:
-        groups.append(("all", list(found)))
+        groups.append(("all", told))
     for place, group in groups:
+        if len({key for key, _ in group}) < 2:
+            continue
         total: dict[str, float] = {}
-        for finding in group:
-            if finding.evidence.get("of"):
-                for cause, amount in finding.evidence.items():
-                    total[cause] = total.get(cause, 0.0) + amount
+        for _, finding in group:
+            for cause, amount in finding.evidence.items():
+                total[cause] = total.get(cause, 0.0) + amount
         yield place, *_decided(total)
 
 
