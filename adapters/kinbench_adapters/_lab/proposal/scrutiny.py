@@ -23,6 +23,7 @@ from kinbench_adapters._lab.proposal.verdicts import asked
 
 _BRACKETED = re.compile(r"\[(.*)\]")
 _SENSOR = "imu.sensors."
+_ANGLE = "reference.angles."
 _MOST_EVIDENCE = 2
 _UNITS = {"acc": "imu.acc.unit", "gyr": "imu.gyr.unit", "angle": "reference.unit"}
 _QUATERNION = ("imu.quat.order", "imu.quat.maps", "imu.quat.up")
@@ -48,6 +49,11 @@ class Subject:
     def sided(self) -> list[str]:
         """Return the fields of all sensors that are on one side."""
         return [f"{_SENSOR}{name}.segment" for name, segment in self.segments.items() if segment[-2:] in ("_r", "_l")]
+
+    def angles(self, name: str) -> list[str]:
+        """Return the fields of a joint angle, of both legs where no side is said, or of ``all``."""
+        held = [field for field in self.fields if field.startswith(_ANGLE)]
+        return [field for field in held if name == "all" or field[len(_ANGLE) :] in (name, f"{name}_r", f"{name}_l")]
 
     def clock(self, stream: str) -> str:
         """Return the field that the stream's clock stands in."""
@@ -122,44 +128,44 @@ def about(finding: Finding, subject: Subject) -> list[str]:
     """Return the fields that a failed check contradicts; none where the data are at fault and not their description."""
     stream = "reference" if finding.where.startswith("reference") else "imu"
     kind, detail = finding.kind, finding.cause.partition(":")[2]
-    names = _names(finding)
     if kind in ("unit", "scale"):
         fields = [_UNITS[detail.partition(":")[0]]]
     elif kind == "gravity":
         fields = ["imu.acc.kind"]
-    elif kind == "sync":
+    elif kind == "sync" and not detail:
         fields = ["sync.method"]
     elif kind == "rate":
-        streams = ("imu", "reference") if finding.check == "drift" else (stream,)
+        streams = ("imu", "reference") if finding.check in ("drift", "rate by joints") else (stream,)
         fields = [subject.clock(name) for name in streams]
     elif kind == "clock":
         fields = [subject.clock(stream)]
     elif kind == "reversal":
         fields = ["imu.files", "imu.acc.files", "imu.gyr.files"]
     elif kind == "sign":
-        fields = [f"reference.angles.{name}" for name in names]
+        fields = subject.angles(detail) or [f"{_ANGLE}{name}" for name in _names(finding)]
     elif kind == "side":
         fields = subject.sided() if detail == "all" else subject.sensors_on(f"{detail}_r", f"{detail}_l")
+        fields = fields or subject.angles(detail)
     elif kind == "label":
-        fields = subject.sensors_on(*detail.split("<->"))
+        one, _, other = detail.partition("<->")
+        fields = subject.sensors_on(one, other) or [*subject.angles(one), *subject.angles(other)]
     elif kind == "quaternion" and detail != "norm":
         fields = list(_QUATERNION)
     elif kind == "axes":
-        fields = _axes(finding, names)
+        fields = _axes(finding)
     else:
         return []
     return subject.own(fields)
 
 
-def _axes(finding: Finding, names: Sequence[str]) -> list[str]:
-    """Columns where two signals of one sensor disagree; a rotation, a place or a sign where a body contradicts it."""
+def _axes(finding: Finding) -> list[str]:
+    """Columns where two signals of one sensor disagree; how or where a sensor was worn where a body contradicts it."""
     if finding.where.startswith("imu.gyr"):
         return ["imu.gyr.columns", "imu.acc.columns", *(_QUATERNION if finding.check == "gyro axes" else ())]
-    if finding.check != "axes against the reference":
-        return [f"{_SENSOR}{name}.calibrate" for name in names]
-    dof = finding.message.partition(":")[0]
-    turned = (finding.value or 0.0) < 0 and not dof.startswith("knee")  # the way a knee bends is known by its range
-    return [f"reference.angles.{dof}"] if turned else [f"{_SENSOR}{name}.segment" for name in names]
+    named = finding.cause.split(":")[2:]  # of several, the sensor whose axes would explain it
+    if finding.check == "axes against the reference" and not named:
+        return [f"{_SENSOR}{name}.segment" for name in _names(finding)]
+    return [f"{_SENSOR}{name}.calibrate" for name in named or _names(finding)]
 
 
 def _names(finding: Finding) -> list[str]:
@@ -179,7 +185,7 @@ def _contradicted(guess: Guess, finding: Finding) -> Guess:
     if guess.verdict == "open":
         return replace(guess, evidence=f"{guess.evidence}; {_said(finding)}")
     told = f"{question(guess.field)}. It looked like {_written(guess.value)} ({guess.evidence}), but {_said(finding)}"
-    if guess.field.startswith("reference.angles."):
+    if guess.field.startswith(_ANGLE):
         column = guess.value["column"] if isinstance(guess.value, Mapping) else guess.value
         return Guess(guess.field, {"column": column, "sign": None}, "open", 0.0, told)
     if not guess.field.endswith(".calibrate"):
@@ -223,7 +229,7 @@ def _supported(finding: Finding, subject: Subject) -> list[str]:
     if finding.check in ("quaternion up", "gyro axes"):
         return list(_QUATERNION)
     if finding.check == "axes against the reference":
-        return [*places, f"reference.angles.{finding.message.partition(':')[0]}"]
+        return [*places, f"{_ANGLE}{finding.message.partition(':')[0]}"]
     if finding.check == "sides":
         return [*subject.sided(), "sync.lag_s"]
     if finding.check == "sides between segments":

@@ -47,6 +47,8 @@ class Sensing:
     sensors: tuple[str, ...]
     samples: Mapping[Identity, Mapping[str, Mapping[str, FloatArray]]]
     guesses: Mapping[str, Guess]
+    said: Mapping[str, str | None]
+    """By signal: the unit that the file states."""
     rows: Mapping[Identity, int]
 
     @property
@@ -88,9 +90,10 @@ def look_at_sensors(raw: Path, families: Sequence[Family]) -> Sensing | None:
                 if sensor in renamed:
                     samples.setdefault(key, {}).setdefault(renamed[sensor], {})[signal] = what.values
     guesses: dict[str, Guess] = {}
+    said = {signal: _said(family, found[signal], signal) for signal, family in chosen.items()}
     rows = {key: max(look.rows for look in looks.values()) for key, looks in main.by_recording().items()}
     sensing = Sensing(
-        chosen, _columns(found, renamed), tuple(renamed.values()), samples, guesses, rows,
+        chosen, _columns(found, renamed), tuple(renamed.values()), samples, guesses, said, rows,
     )  # fmt: skip
     _guess_files(sensing, guesses)
     _guess_columns(sensing, guesses)
@@ -262,14 +265,14 @@ def _guess_units(
     if "acc" in found:
         acc = [values for values in sensing.pooled("acc") if values is not None]
         unit, kind = inspection.estimate_acceleration(acc, rate_hz)
-        guesses["imu.acc.unit"] = _told("imu.acc.unit", unit, _said(sensing, found, "acc"))
+        guesses["imu.acc.unit"] = _told("imu.acc.unit", unit, sensing.said["acc"])
         guesses["imu.acc.kind"] = _told("imu.acc.kind", kind, _said_kind(sensing))
         if guesses["imu.acc.kind"].value == "specific_force":
             _guess_frame(sensing, acc, guesses)
     if "gyr" in found:
-        guesses["imu.gyr.unit"] = gyr_unit(sensing, _said(sensing, found, "gyr"), None)
+        guesses["imu.gyr.unit"] = gyr_unit(sensing, None)
     if "mag" in found:
-        said = _said(sensing, found, "mag")
+        said = sensing.said["mag"]
         if said:  # of no use in any task, so not worth a question
             guesses["imu.mag.unit"] = guessed("imu.mag.unit", said, 0.9, "the file says it")
 
@@ -290,12 +293,12 @@ def _guess_frame(sensing: Sensing, acc: Sequence[FloatArray], guesses: dict[str,
         guesses[field] = estimated(field, frame)
 
 
-def _said(sensing: Sensing, found: Mapping[str, Mapping[Identity, Mapping[str, Found]]], signal: str) -> str | None:
+def _said(family: Family, found: Mapping[Identity, Mapping[str, Found]], signal: str) -> str | None:
     """Return the unit that the format or the header states, None where they state none or several."""
-    vendor = sensing.families[signal].first.vendor
+    vendor = family.first.vendor
     if vendor is not None:
         return _SCHEMA_UNITS.get(str(vendor.facts.get(signal, {}).get("units")))
-    units = {what.unit for sensors in found[signal].values() for what in sensors.values()}
+    units = {what.unit for sensors in found.values() for what in sensors.values()}
     return units.pop() if len(units) == 1 else None
 
 
@@ -318,14 +321,14 @@ def _told(field: str, estimate: Estimate, said: str | None) -> Guess:
     return asked(field, f"the file says {said}, but {estimate.evidence}")
 
 
-def gyr_unit(sensing: Sensing, said: str | None, joint_rate_rad_s: float | None) -> Guess:
+def gyr_unit(sensing: Sensing, joint_rate_rad_s: float | None) -> Guess:
     """Return the gyro's unit, by the file and by physics; ``joint_rate_rad_s`` is the reference's, if there is one."""
     gyr, quat = sensing.pooled("gyr"), sensing.pooled("quat")
     pairs = [(rate, turn) for rate, turn in zip(gyr, quat, strict=True) if rate is not None]
     estimate = inspection.estimate_angular_rate(
         [rate for rate, _ in pairs], [turn for _, turn in pairs], sensing.rate_hz, joint_rate_rad_s
     )
-    return _told("imu.gyr.unit", estimate, said)
+    return _told("imu.gyr.unit", estimate, sensing.said["gyr"])
 
 
 def _guess_orientation(

@@ -229,7 +229,7 @@ def _guess_unit(look: Look, columns: Mapping[str, Column], sensing: Sensing | No
         rate = _joint_rate(columns, guesses, 1.0 if guesses[field].value == "rad" else DEG)
         doubtful = sensing.guesses["imu.gyr.unit"].verdict != "known" and guesses[field].verdict == "known"
         if rate is not None and doubtful:
-            guesses["imu.gyr.unit"] = gyr_unit(sensing, None, rate)
+            guesses["imu.gyr.unit"] = gyr_unit(sensing, rate)
 
 
 def _said_unit(look: Look, columns: Mapping[str, Column]) -> tuple[str | None, str]:
