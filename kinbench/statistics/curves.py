@@ -2,7 +2,8 @@
 
 An exponential decay and a power law, each to a plateau (the forms of Viering & Loog 2023, table 1). For a given rate
 both are linear in the plateau and the gain, so the rate alone is searched, everywhere at once: no start can be a wrong
-one. Intervals draw the rows that a curve is the mean of: test persons, or draws of training persons.
+one. Intervals draw the rows that a curve is the mean of: test persons, or draws of training persons. Five draws give bounds that are too narrow
+(some 85 % instead of 95 %); where there are persons, draw persons.
 """
 
 from __future__ import annotations
@@ -213,7 +214,7 @@ def fit_curves(
     kinds: tuple[Kind, Kind] = ("exponential", "power")
     exponential, power = (fit_curve(sizes, errors, kind, level=level, resamples=resamples) for kind in kinds)
     means = np.array(exponential.errors)
-    flat = _aicc(float(np.sum((means - means.mean()) ** 2)), means, 2)
+    flat = math.nan if exponential.reason else _aicc(float(np.sum((means - means.mean()) ** 2)), means, 2)
     better, sentence = _verdict(exponential, power, flat)
     return Curves(exponential, power, flat, better, sentence)
 
@@ -264,7 +265,7 @@ def fit_curve(
     reason = None
     if at.size < MIN_SIZES:
         reason = f"a curve of three numbers needs {MIN_SIZES} sizes or more, and there are {at.size}"
-    elif np.ptp(means) <= 1e-12 * np.abs(means).max():
+    elif float(np.sum((means - means.mean()) ** 2)) <= 1e-24 * float(np.sum(means**2)):
         reason = "error is the same at every size"
     told = (kind, tuple(at.tolist()), tuple(means.tolist()), len(table))
     if reason:

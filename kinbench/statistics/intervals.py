@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -165,10 +166,15 @@ def _bounds(
 
 
 def _drawn(rows: FloatArray, statistic: Statistic, resamples: int) -> FloatArray:
-    n = rows.shape[0]
-    picks = np.random.default_rng(SEED).integers(0, n, size=(resamples, n))
+    picks = _picks(rows.shape[0], resamples)
     step = max(1, _CHUNK // max(1, rows.size))
     return np.concatenate([statistic(rows[picks[at : at + step]]) for at in range(0, resamples, step)])
+
+
+@lru_cache(maxsize=1)
+def _picks(n: int, resamples: int) -> NDArray[np.int64]:
+    """Return who is drawn, (resamples, n): the same for every column of as many persons."""
+    return np.random.default_rng(SEED).integers(0, n, size=(resamples, n))
 
 
 def _corrected(shares: FloatArray, rows: FloatArray, statistic: Statistic, drawn: FloatArray) -> FloatArray:

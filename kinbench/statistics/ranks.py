@@ -25,6 +25,8 @@ from kinbench.statistics.intervals import MIN_PERSONS
 
 FloatArray = NDArray[np.float64]
 
+MOST_MODELS = 30
+
 
 @dataclass(frozen=True)
 class Friedman:
@@ -54,7 +56,8 @@ class CriticalDifference:
 
     ``difference`` is Nemenyi's: two mean ranks so far apart or farther are told apart. ``groups`` are the largest sets
     of two or more models no two of which are told apart: all of them where the test of them together finds nothing.
-    ``wilcoxon_groups`` are the same by ``comparisons``; models of such a group need not be neighbours in rank.
+    ``wilcoxon_groups`` are the same by ``comparisons``; models of such a group need not be neighbours in rank, and
+    among more than ``MOST_MODELS`` models there may be too many of them to seek (empty: read ``comparisons``).
     NaN with a ``reason`` for what cannot be known.
     """
 
@@ -97,7 +100,7 @@ def critical_difference(scores: Table, *, alpha: float = ALPHA, lower_is_better:
         frozenset((a, b)) for a, b in combinations(named, 2) if tested.p <= alpha and abs(named[a] - named[b]) >= width
     }
     significant = {frozenset((pair.first, pair.second)) for pair in compared.pairs if pair.significant}
-    known = {frozenset((pair.first, pair.second)) for pair in compared.pairs if not math.isnan(pair.p)}
+    sought = len(named) <= MOST_MODELS and any(not math.isnan(pair.p) for pair in compared.pairs)
     return CriticalDifference(
         mean_ranks=named,
         n=n,
@@ -105,7 +108,7 @@ def critical_difference(scores: Table, *, alpha: float = ALPHA, lower_is_better:
         friedman=tested,
         difference=width,
         groups=_groups(named, apart) if tested.reason is None else (),
-        wilcoxon_groups=_groups(named, significant) if known else (),
+        wilcoxon_groups=_groups(named, significant) if sought else (),
         comparisons=compared,
         left_out=table.left_out,
         reason=tested.reason,
