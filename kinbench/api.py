@@ -27,6 +27,7 @@ from kinbench import (
     runner,
     schema,
     store,
+    testing,
     verification,
 )
 from kinbench import leaderboards as boards
@@ -39,9 +40,10 @@ from kinbench.inspection import Comparison
 from kinbench.leaderboards import Board
 from kinbench.prediction import Prediction, Weights
 from kinbench.results import Result
-from kinbench.runner import Finished, Plan, Skipped
+from kinbench.runner import Check, Finished, Plan, Skipped
 from kinbench.store import Store
 from kinbench.tasks import Task
+from kinbench.testing.leaks import Caught
 from kinbench.verification import Report
 
 Names = str | Iterable[str] | None
@@ -366,6 +368,45 @@ def leaderboard(
     return boards.board(
         _read(results), protocols=_listed(protocols), tasks=_listed(tasks), datasets=_listed(datasets), metric=metric
     )
+
+
+# --- checks ----------------------------------------------------------------------------------------------------------
+
+
+def check_protocol(
+    protocols: Names = None,
+    *,
+    tasks: Names = None,
+    datasets: Names = None,
+    data: Folder = None,
+    on_progress: Progress = ignore,
+) -> Check:
+    """Put protocols, ours or a stranger's, to the test: what they promise, and the leak check on every fold.
+
+    Promises are tried on made-up cohorts (``testing.check_protocol``), folds on the stores in the data folder, with
+    their samples. What is left out means all; without a store, only promises are tried. Raises ``UsageError`` for an
+    unknown name.
+    """
+    chosen = _load_all("protocols", protocols)
+    broken = {}
+    for done, (name, protocol) in enumerate(chosen.items()):
+        on_progress(done, len(chosen), f"{name}: made-up cohorts")
+        try:
+            testing.check_protocol(protocol)
+        except AssertionError as breach:
+            broken[name] = str(breach)
+    stores = [open(name, data=data) for name in (_listed(datasets) or _stores(data))]
+    workspace = runner.Workspace(tuple(stores), data_folder(data) / ".cache")
+    rows = runner.check(workspace, chosen, _load_all("tasks", tasks) if stores else {}, on_progress=on_progress)
+    return Check(tuple(chosen), broken, rows)
+
+
+def check_guards(*, on_progress: Progress = ignore) -> tuple[Caught, ...]:
+    """Plant every leak we know of in made-up data and return the sentence that refuses each (None: it passed)."""
+    return testing.check_guards(on_progress)
+
+
+# --- reading results -------------------------------------------------------------------------------------------------
 
 
 def _read(folder: Folder) -> list[Result]:

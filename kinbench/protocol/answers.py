@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinbench.errors import LeakError
+from kinbench.schema import DOFS, VARIABLES
 from kinbench.windows import TaskData
 
 Float64Array = NDArray[np.float64]
@@ -17,15 +18,24 @@ LINE_R = 0.999
 ROWS = 20_000
 """So many samples, evenly over a store, are looked at."""
 ROWS_PER_CHANNEL = 20
+EVENTS = ("event", "events", "heel", "toe", "stride", "stance", "phase")
+"""What names of events begin with; those of the reference are made of markers, forces or joint angles."""
 LEAST_SD = 0.5
 """A reference that varies less, in its unit, is not looked at."""
 
 
 def check_answers(data: TaskData, cell: str) -> None:
-    """Raise ``LeakError`` with one sentence per DoF that one input, or a line through all of them, gives away.
+    """Raise ``LeakError`` where a task's inputs are the reference's, or give a target away.
 
-    What is compared are single instants, over everything that is labelled in a store.
+    That is: a channel, or an event, that only the reference can tell; one input, or a straight line through all inputs
+    of one instant, that is a target. Instants are compared over everything that is labelled in a store.
     """
+    told = sorted({channel for channel in data.task.channels if _of_reference(channel)})
+    if told:
+        raise LeakError(
+            f"{cell}: the task '{data.task.name}' takes {', '.join(told)} as an input, which only the reference can "
+            "tell; an input must be a sensor's own."
+        )
     usable = np.flatnonzero(data.labelled.any(axis=1) & np.isfinite(data.signals).all(axis=1))
     if usable.size < ROWS_PER_CHANNEL * (data.signals.shape[1] + 1):
         return
@@ -38,6 +48,12 @@ def check_answers(data: TaskData, cell: str) -> None:
     ]
     if found:
         raise LeakError("\n".join(f"{cell}: in '{data.store_name}' {sentence}" for sentence in found))
+
+
+def _of_reference(channel: str) -> bool:
+    name = channel.removesuffix("_norm")
+    known = VARIABLES.get(name)
+    return name in DOFS or name.split("_")[0] in EVENTS or (known is not None and known.stream == "reference")
 
 
 def _told(

@@ -1,8 +1,13 @@
 """Plan the cells, run those not done, keep one result per cell the moment it is scored."""
 
 from kinbench.runner.cells import Cell, ModelChoice, Skipped
+from kinbench.runner.checking import Check, Checked, check
 from kinbench.runner.execution import Finished, run
 from kinbench.runner.planning import SEEDS, Plan, plan
 from kinbench.runner.scoring import rescore
+from kinbench.runner.workspace import Workspace
 
-__all__ = ["SEEDS", "Cell", "Finished", "ModelChoice", "Plan", "Skipped", "plan", "rescore", "run"]
+__all__ = [
+    "SEEDS", "Cell", "Check", "Checked", "Finished", "ModelChoice", "Plan", "Skipped", "Workspace", "check", "plan",
+    "rescore", "run",
+]  # fmt: skip

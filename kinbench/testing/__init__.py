@@ -7,7 +7,8 @@ Plain functions for any test runner; each raises ``AssertionError`` with one sen
 """
 
 from kinbench.testing.adapters import check_adapter
+from kinbench.testing.leaks import check_guards
 from kinbench.testing.models import check_model
 from kinbench.testing.protocols import check_protocol
 
-__all__ = ["check_adapter", "check_model", "check_protocol"]
+__all__ = ["check_adapter", "check_guards", "check_model", "check_protocol"]
