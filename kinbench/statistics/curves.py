@@ -1,9 +1,9 @@
 """How error falls with the size of the data: two curves, which one it is, and how much data a target needs.
 
-An exponential decay and a power law, each to a plateau (the forms of Viering & Loog 2023, table 1). For a given rate
-both are linear in the plateau and the gain, so the rate alone is searched, everywhere at once: no start can be a wrong
-one. Intervals draw the rows that a curve is the mean of: test persons, or draws of training persons. Five draws give bounds that are too narrow
-(some 85 % instead of 95 %); where there are persons, draw persons.
+An exponential decay and a power law, each to a plateau (EXP3 and POW3 of Viering & Loog 2023). For a given rate both
+are linear in the plateau and the gain, so the rate alone is searched, everywhere at once: no start can be a wrong one.
+Intervals draw the rows that a curve is the mean of: test persons, or draws of training persons. Few rows make them too
+narrow: with five, a 95 % interval of the plateau held the true one in 80 % of simulated campaigns.
 """
 
 from __future__ import annotations
