@@ -290,6 +290,8 @@ def plan(
 ) -> Plan:
     """Return which cells there are, which are done, which have no meaning and why. What is left out means all.
 
+    Of the protocols, all that rank models: a study, which may be thousands of cells, is run by name.
+
     Raises ``UsageError`` for an unknown name, ``NotApplicable`` when a task asked for by name fits no dataset.
     """
     known = _stores(data)
@@ -300,7 +302,7 @@ def plan(
     selected, broken = (_listed(models) or [], ()) if models is not None else _all_models()
     planned = runner.plan(
         [open(name, data=data) for name in chosen],
-        _load_all("protocols", protocols),
+        _protocols(protocols),
         _load_all("tasks", tasks),
         selected,
         seeds=_seeds(seeds),
@@ -310,6 +312,11 @@ def plan(
         on_progress=on_progress,
     )
     return replace(planned, skipped=(*planned.skipped, *broken))
+
+
+def _protocols(names: Names) -> dict[str, Any]:
+    chosen = _load_all("protocols", names)
+    return chosen if names is not None else {name: value for name, value in chosen.items() if value.card.ranks}
 
 
 def execute(

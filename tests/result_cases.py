@@ -33,7 +33,8 @@ def scores(person, rmse, *, dofs=("knee_flexion",), r=0.9, view="test"):
 
 def result(
     person="lab/S1", rmse=5.0, *, model="line", seed=0, dataset="lab", train=None, persons=None, state="a",
-    dofs=("knee_flexion",), card=None, task_version=1, model_version="1", simulation=False, r=0.9, **changes,
+    dofs=("knee_flexion",), card=None, task_version=1, model_version="1", simulation=False, r=0.9,
+    condition=None, **changes,
 ):  # fmt: skip
     persons = {person: rmse} if persons is None else persons
     train = (dataset,) if train is None else train
@@ -50,6 +51,7 @@ def result(
         "fold": results.FoldPart(
             name="+".join(persons), digest="d" * 64, test_persons=tuple(persons), train_datasets=train,
             test_dataset=dataset, diagonal="ug" if card.scope == "datasets" and train == (dataset,) else None,
+            condition=condition or {},
         ),
         "datasets": tuple(
             results.DatasetPart(
@@ -62,7 +64,18 @@ def result(
         "scores": tuple(s for who, value in persons.items() for s in scores(who, value, dofs=dofs, r=r)),
     }  # fmt: skip
     values |= changes
-    identity = [values["protocol"].name, card.version, task_version, model, model_version, seed, dataset, train, state]
+    identity = [
+        values["protocol"].name,
+        card.version,
+        task_version,
+        model,
+        model_version,
+        seed,
+        dataset,
+        train,
+        state,
+        condition,
+    ]
     values.setdefault("key", files.digest([*map(str, identity), sorted(persons), values["status"]]))
     return results.Result(**values)
 

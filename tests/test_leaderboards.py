@@ -216,6 +216,33 @@ def test_each_pair_of_a_transfer_table_has_its_own_persons_and_ranks():
 # --- words and files -------------------------------------------------------------------------------------------------
 
 
+def study(person, rmse, **condition):
+    card = protocol(name="few-shot", study=True, ranks=False)
+    return result(person, rmse, card=card, condition=condition)
+
+
+def test_a_study_has_a_row_per_condition_in_order_of_size_and_stays_out_of_the_overview():
+    many = [study(f"lab/S{p}", 5.0 - s / 20 + p, seconds=s) for s in (30, 5, 10) for p in range(3)]
+    ranked = [result(f"lab/S{p}", 5.0, card=protocol(name=name)) for name in ("ug", "ui") for p in range(3)]
+    found = board([*many, *ranked])
+    table = next(table for table in found if table.protocol == "few-shot")
+    assert table.conditions == ("seconds",)
+    assert table.overall["seconds"].tolist() == [5, 10, 30]
+    assert table.overall["rmse"].tolist() == pytest.approx([5.75, 5.5, 4.5])
+    assert table.overall["n"].tolist() == [3, 3, 3]
+    assert table.overall["rank"].isna().all()
+    assert "few-shot" not in found.overview.columns
+    assert "seconds" in table.text()
+
+
+def test_a_condition_that_only_some_rows_have_is_a_dash_in_the_others():
+    rows = [study("lab/S1", 5.0, change="none"), study("lab/S1", 6.0, change="turn", amount=30)]
+    table = next(iter(board(rows)))
+    assert table.conditions == ("change", "amount")
+    assert len(table.overall) == 2
+    assert table.overall.set_index("change")["rmse"].to_dict() == {"none": 5.0, "turn": 6.0}
+
+
 def test_the_caption_says_what_the_numbers_mean():
     caption = only(three("line", (1.0, 2.0, 3.0))).caption
     for words in (

@@ -262,7 +262,7 @@ def _write(to: Path, text: str) -> None:
 @app.command(epilog="Example: kinbench run --protocol cross-dataset --task knee-pair --model ridge --model my-lstm")
 def run(
     protocol: Annotated[
-        Names, typer.Option("--protocol", "-p", metavar="NAME", help="Protocol; repeatable. Default: all.")
+        Names, typer.Option("--protocol", "-p", metavar="NAME", help="Protocol; repeatable. Default: all that rank.")
     ] = None,
     task: Annotated[
         Names, typer.Option("--task", "-t", metavar="NAME", help="Task; repeatable. Default: all that apply.")

@@ -14,7 +14,7 @@ import pandas as pd
 from kinbench.errors import UsageError, suggest
 from kinbench.files import publish
 from kinbench.leaderboards.captions import caption
-from kinbench.leaderboards.grids import Grid, Ranking, grid_of, rank, summarise
+from kinbench.leaderboards.grids import Grid, Place, Ranking, grid_of, rank, summarise
 from kinbench.leaderboards.overview import overview
 from kinbench.leaderboards.selection import (
     Group,
@@ -27,12 +27,13 @@ from kinbench.leaderboards.selection import (
     refuse_strangers,
 )
 from kinbench.leaderboards.tables import SIMULATION, Table, draw, escape
-from kinbench.results import Result, View
+from kinbench.results import Result, Setting, View
 from kinbench.statistics import MIN_PERSONS
 
 BOARD_VERSION = 1
 OVERVIEW = "RMSE (deg) by protocol, mean ± SD over persons"
 _ALWAYS = ("rmse", "centred_rmse", "r")
+PAIR = ("train", "test")
 
 
 @dataclass(frozen=True)
@@ -183,20 +184,20 @@ def _table(found: Group, metric: str, view: View) -> Table | None:
     first = found.first
     transfer = first.protocol.scope == "datasets"
     shown = tuple(dict.fromkeys((metric, *_ALWAYS)))
-    grids = _pairs(found, view) if transfer else {("", ""): grid_of(found.scored, found.failed, view)}
-    grids = {pair: grid for pair, grid in grids.items() if grid.values or grid.expected}
+    grids = {place: grid for place, grid in _grids(found, view).items() if grid.values or grid.expected}
     if view != "test" and not any(grid.values for grid in grids.values()):
         return None  # the protocol has no such view
-    rankings = {pair: rank(grid) for pair, grid in grids.items()}
+    rankings = {place: rank(grid) for place, grid in grids.items()}
     few = tuple(sorted({p for grid in grids.values() if len(grid.persons) < MIN_PERSONS for p in grid.persons}))
     parameters = _parameters(found.scored)
     overall, per_dof = [], []
-    for pair, grid in grids.items():
-        names = {"train": pair[0], "test": pair[1]} if transfer else {}
-        overall += _overall(grid, rankings[pair], shown, names, few, parameters)
+    for place, grid in grids.items():
+        names = dict(place)
+        overall += _overall(grid, rankings[place], shown, names, few, parameters)
         per_dof += _per_dof(grid, first.task.dofs, shown, names)
     dataset = "transfer" if transfer else first.fold.test_dataset
-    frame = _ordered(pd.DataFrame(overall), shown)
+    columns = tuple(dict.fromkeys(name for place in grids for name, _ in place))
+    frame = _ordered(pd.DataFrame(overall), shown, columns)
     return Table(
         title=f"{first.protocol.name} · {first.task.name} · {dataset}",
         caption=caption(found, grids, rankings, shown, view, transfer),
@@ -204,17 +205,31 @@ def _table(found: Group, metric: str, view: View) -> Table | None:
         units={name: first.metrics[name].unit for name in shown}, overall=frame,
         per_dof=pd.DataFrame(per_dof, columns=None if per_dof else ["model", "dof"]),
         failures=_failures(found.failed), persons=few,
-        matrices=_matrices(frame) if transfer else {}, marks=_marks(found) if transfer else None,
+        matrices=_matrices(frame) if columns == PAIR else {}, marks=_marks(found) if columns == PAIR else None,
+        conditions=tuple(name for name in columns if name not in PAIR),
         simulation=any(result.simulation for result in found.every),
     )  # fmt: skip
 
 
-def _pairs(found: Group, view: View) -> dict[tuple[str, str], Grid]:
+def _grids(found: Group, view: View) -> dict[Place, Grid]:
+    """Return a grid for each pair of datasets (in a transfer table) and each condition (of a study)."""
     labels = dataset_labels(found.every)
-    pairs: dict[tuple[str, str], tuple[list[Result], list[Result]]] = defaultdict(lambda: ([], []))
+    places: dict[Place, tuple[list[Result], list[Result]]] = defaultdict(lambda: ([], []))
     for result in found.every:
-        pairs[_pair(result, labels)][0 if result.done else 1].append(result)
-    return {pair: grid_of(scored, failed, view) for pair, (scored, failed) in sorted(pairs.items())}
+        places[_place(result, labels)][0 if result.done else 1].append(result)
+    return {place: grid_of(*places[place], view) for place in sorted(places, key=_in_order)}
+
+
+def _place(result: Result, labels: Mapping[tuple[str, str], str]) -> Place:
+    pair = zip(PAIR, _pair(result, labels), strict=True) if result.protocol.scope == "datasets" else ()
+    return (*pair, *result.fold.condition.items())
+
+
+def _in_order(place: Place) -> list[tuple[str, float, str]]:
+    """Return what places are sorted by: numbers by size, words by their letters."""
+    return [
+        (name, 0.0, value) if isinstance(value, str) else (name, float(value), "") for name, value in place
+    ]  # fmt: skip
 
 
 def _pair(result: Result, labels: Mapping[tuple[str, str], str]) -> tuple[str, str]:
@@ -230,7 +245,7 @@ def _parameters(scored: Sequence[Result]) -> dict[str, int]:
 
 
 def _overall(
-    grid: Grid, ranking: Ranking, metrics: Sequence[str], names: Mapping[str, str], few: Sequence[str],
+    grid: Grid, ranking: Ranking, metrics: Sequence[str], names: Mapping[str, Setting], few: Sequence[str],
     parameters: Mapping[str, int],
 ) -> list[dict[str, Any]]:  # fmt: skip
     rows = []
@@ -251,7 +266,7 @@ def _overall(
 
 
 def _per_dof(
-    grid: Grid, dofs: Sequence[str], metrics: Sequence[str], names: Mapping[str, str]
+    grid: Grid, dofs: Sequence[str], metrics: Sequence[str], names: Mapping[str, Setting]
 ) -> list[dict[str, Any]]:  # fmt: skip
     rows = []
     for model in grid.models:
@@ -272,17 +287,19 @@ def _means(values: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
     return row
 
 
-def _ordered(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
-    """Return the rows best first; what is not ranked follows, by RMSE, then by name."""
+def _ordered(frame: pd.DataFrame, metrics: Sequence[str], names: Sequence[str]) -> pd.DataFrame:
+    """Return the rows of each place best first; what is not ranked follows, by RMSE, then by name."""
     if frame.empty:
         return pd.DataFrame(
             columns=["rank", "model", *(f"{m}{e}" for m in metrics for e in ("", "_sd")), "low", "high"]
         )
-    numeric = [name for name in frame.columns if name not in ("model", "train", "test")]
+    numeric = [name for name in frame.columns if name not in ("model", *names)]
     frame = frame.astype(dict.fromkeys(numeric, "float64"))
-    pair = [name for name in ("train", "test") if name in frame]
-    order = [*pair, "rank", "rmse", "model"]
-    return frame.sort_values(order, na_position="last", kind="stable").reset_index(drop=True)
+    place = frame.groupby(list(names), sort=False, dropna=False).ngroup() if names else pd.Series(0, frame.index)
+    frame = frame.assign(place=place).sort_values(
+        ["place", "rank", "rmse", "model"], na_position="last", kind="stable"
+    )  # fmt: skip
+    return frame.drop(columns="place").reset_index(drop=True)
 
 
 def _matrices(frame: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:

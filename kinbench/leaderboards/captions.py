@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from kinbench.leaderboards.grids import Grid, Ranking
+from kinbench.leaderboards.grids import Grid, Place, Ranking
 from kinbench.leaderboards.selection import Group, data_of
 from kinbench.leaderboards.tables import SIMULATION
 from kinbench.results import View
@@ -14,7 +14,7 @@ _BETTER = {"lower": "lower is better", "higher": "higher is better", "zero": "ne
 
 
 def caption(
-    found: Group, grids: Mapping[tuple[str, str], Grid], rankings: Mapping[tuple[str, str], Ranking],
+    found: Group, grids: Mapping[Place, Grid], rankings: Mapping[Place, Ranking],
     metrics: Sequence[str], view: View, transfer: bool,
 ) -> str:  # fmt: skip
     """Return what a table's numbers mean: metric, aggregation, who was seen, n, seeds, ranks, what is missing."""
@@ -52,21 +52,21 @@ def caption(
 def _leaks(kinds: Sequence[str]) -> list[str]:
     if not kinds:
         return []
-    return [f"THIS PROTOCOL LEAKS, as its source does ({', '.join(kinds)}): its scores are for history, not to compare."]
+    what = ", ".join(kinds)
+    return [f"THIS PROTOCOL LEAKS, as its source does ({what}): its scores are for history, not to compare."]
 
 
-def _who(grids: Mapping[tuple[str, str], Grid], transfer: bool) -> str:
+def _who(grids: Mapping[Place, Grid], transfer: bool) -> str:
     seeds = sorted({seed for grid in grids.values() for _, seed in grid.expected})
     tested: dict[str, int] = {}
-    for (_, test), grid in grids.items():
+    for place, grid in grids.items():
+        test = str(dict(place).get("test", ""))
         tested[test] = max(tested.get(test, 0), len(grid.persons))
     persons = ", ".join(f"{test} {n}" for test, n in tested.items()) if transfer else str(next(iter(tested.values())))
     return f"Persons: n = {persons}; seeds: {', '.join(map(str, seeds))}; seed SD is over the seeds' means."
 
 
-def _rank_words(
-    ranks: bool, grids: Mapping[tuple[str, str], Grid], rankings: Mapping[tuple[str, str], Ranking]
-) -> list[str]:
+def _rank_words(ranks: bool, grids: Mapping[Place, Grid], rankings: Mapping[Place, Ranking]) -> list[str]:
     if not ranks:
         return ["This protocol never ranks."]
     words = []
@@ -77,7 +77,7 @@ def _rank_words(
         words.append("Ranks go by RMSE.")
     for pair in uneven:
         if rankings[pair].ranks:
-            where = f" ({' to '.join(pair)})" if any(pair) else ""
+            where = f" ({' to '.join(str(value) for _, value in pair)})" if pair else ""
             words.append(
                 f"Not every model has every cell{where}: ranks and 'RMSE on shared' use the {rankings[pair].persons} "
                 "persons and seeds that all ranked models have; nothing is imputed."
@@ -108,7 +108,7 @@ def _virtual(found: Group) -> list[str]:
     ]
 
 
-def _missing_words(grids: Mapping[tuple[str, str], Grid], metrics: Sequence[str]) -> list[str]:
+def _missing_words(grids: Mapping[Place, Grid], metrics: Sequence[str]) -> list[str]:
     words = []
     for metric in metrics:
         parts = [grid.missing(metric) for grid in grids.values()]

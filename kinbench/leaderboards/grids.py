@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 
 from kinbench.errors import DataError
 from kinbench.leaderboards.selection import model_identity, model_labels
-from kinbench.results import PersonScore, Result
+from kinbench.results import PersonScore, Result, Setting
 from kinbench.statistics import MIN_PERSONS, Interval, bootstrap, mean, standard_deviation
 
+Place = tuple[tuple[str, Setting], ...]
+"""What a grid's scores have in common: the pair of datasets (``train``, ``test``), and a study's condition, by name."""
 Unit = tuple[str, int]
 """One person scored with one seed: what two models are compared on."""
 

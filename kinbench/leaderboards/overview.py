@@ -18,6 +18,7 @@ def overview(tables: Sequence[Table]) -> pd.DataFrame:
     diagonal. Empty when there are fewer than two protocols to put side by side.
     """
     texts: dict[tuple[str, str, str], dict[str, str]] = {}
+    tables = [table for table in tables if not table.conditions]  # a study has a table of its own, of many rows
     for table in tables:
         for key, text in _cells(table).items():
             texts.setdefault(key, {})[table.protocol] = text

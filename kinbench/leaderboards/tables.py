@@ -23,8 +23,9 @@ class Table:
 
     ``overall`` has one row per model (and pair), ``per_dof`` one per model and DoF (and pair); values in the units that
     ``units`` gives by metric, missing ones NaN. ``persons`` are the columns of values per person, there below 3
-    persons only. ``matrices`` holds, for a transfer table, one (train, test) frame per (model, metric), and ``marks``
-    what stands beside its values. ``failures`` lists the cells without a score.
+    persons only. ``conditions`` are the columns that set the rows of a study apart. ``matrices`` holds, for a transfer
+    table, one (train, test) frame per (model, metric), and ``marks`` what stands beside its values. ``failures`` lists
+    the cells without a score.
     """
 
     title: str
@@ -38,6 +39,7 @@ class Table:
     per_dof: pd.DataFrame
     failures: pd.DataFrame
     persons: tuple[str, ...] = ()
+    conditions: tuple[str, ...] = ()
     matrices: Mapping[tuple[str, str], pd.DataFrame] = field(default_factory=dict)
     marks: pd.DataFrame | None = None
     simulation: bool = False
@@ -74,9 +76,9 @@ class Table:
     def _readable(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return a frame of texts: mean ± SD in one column, the interval in another, dashes for what is missing."""
         shown = {}
-        for name in ("rank", "model", "train", "test", "dof"):
+        for name in ("rank", *self.conditions, "model", "train", "test", "dof"):
             if name in frame:
-                shown[name] = [number(value, 0) if name == "rank" else str(value) for value in frame[name]]
+                shown[name] = [number(value, 0) if name == "rank" else _said(value) for value in frame[name]]
         for place, metric in enumerate(self.metrics):
             digits = 3 if self.units[metric] == "1" else 2
             shown[self._head(metric)] = [
@@ -132,6 +134,13 @@ def _by_person(row: Mapping[Any, Any], persons: Sequence[str]) -> str:
 def number(value: Any, digits: int) -> str:
     """Return a number with so many digits after the point, or a dash for a missing one."""
     return DASH if _missing(value) else f"{value:.{digits}f}"
+
+
+def _said(value: Any) -> str:
+    """Return a condition in words: a whole number without a point, a dash for one that a row does not have."""
+    if _missing(value):
+        return DASH
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _missing(value: Any) -> bool:
