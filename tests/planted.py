@@ -38,7 +38,7 @@ CROP_S = 50.0
 SPANS_S = {"halilaj_lab": (300.0, 350.0)}
 """A campaign looks at most at so much of a recording; of mixed tasks at where the person walks."""
 MOST = 4
-SHORT_MOST = {"tan_treadmill": 20}
+SHORT_MOST = {"tan_treadmill": 10}
 """So many recordings of a dataset at most are planted in; of single steps more, which are looked at together."""
 GRAVITY = 9.80665
 
@@ -645,8 +645,11 @@ def pooled_outcome(
     The causes are those of the pooled verdicts, the one that most places fail by before others.
     """
     outcomes = set(each)
-    known = {(one.check, one.cause) for one in inspection.pool(before) if one.verdict == "FAIL"}
-    new = [one for one in inspection.pool(after) if one.verdict == "FAIL" and (one.check, one.cause) not in known]
+    known = {(one.check, one.cause, where) for one in inspection.pool(before) for where in one.where}
+    new = [
+        one for one in inspection.pool(after)
+        if one.verdict == "FAIL" and not {(one.check, one.cause, where) for where in one.where} <= known
+    ]  # fmt: skip
     causes = [one.cause.partition(":")[0] for one in new]
     told = Told.of(plant, causes, "missed" if "missed" in outcomes else "not assessed")
     if "named" in outcomes:

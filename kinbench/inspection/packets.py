@@ -33,9 +33,11 @@ ZERO_ANGLE_DEG = 4.0
 ZERO_BEND = 6.0
 """Times the 99th percentile of the bends elsewhere: what moves cannot come to zero and stand there at once."""
 ZERO_FINEST = 50.0
-"""Times the finest digit: angles written so finely do not meet zero in every digit three times running."""
+ZERO_COARSE = 10.0
+"""Times the finest digit: angles written so finely do not meet zero in every digit three times running, and of coarse
+ones four degrees may be a step between two digits."""
 END_S = 1.0
-END_SHARE = 0.02
+END_SHARE = 0.05
 """More than both missing at an end of one sensor or angle, where others go on, is a file cut short."""
 WHOLE_SHARE = 0.98
 
@@ -127,12 +129,12 @@ def check_zero_angles(reference: xr.Dataset) -> Iterator[Finding]:
 def _off_zero(angle: FloatArray) -> BoolArray:
     """Return where an angle (n,) in degrees is too far from zero, or moves too fast, to stand at zero one sample on.
 
-    Far is 4 degrees, or 50 times the finest digit; moving, that a line through the last two samples misses zero by
+    Far is 4 degrees, or 50 times a finer digit, or 10 times a coarser one; moving, that a line through the last two samples misses zero by
     far more than the angle bends anywhere else.
     """
     known = np.unique(angle[np.isfinite(angle) & (angle != 0)])
     finest = float(np.percentile(np.diff(known), 1.0)) if known.size > 1 else np.inf
-    far: BoolArray = np.abs(angle) > min(ZERO_ANGLE_DEG, ZERO_FINEST * finest)
+    far: BoolArray = np.abs(angle) > min(max(ZERO_ANGLE_DEG, ZERO_COARSE * finest), ZERO_FINEST * finest)
     bend = np.abs(np.diff(angle, n=2))
     bend = bend[np.isfinite(bend) & (bend > 0)]
     if bend.size:
