@@ -129,8 +129,8 @@ def check_zero_angles(reference: xr.Dataset) -> Iterator[Finding]:
 def _off_zero(angle: FloatArray) -> BoolArray:
     """Return where an angle (n,) in degrees is too far from zero, or moves too fast, to stand at zero one sample on.
 
-    Far is 4 degrees, or 50 times a finer digit, or 10 times a coarser one; moving, that a line through the last two samples misses zero by
-    far more than the angle bends anywhere else.
+    Far is 4 degrees, or 50 times a finer digit, or 10 times a coarser one; moving, that a line through the last two
+    samples misses zero by far more than the angle bends anywhere else.
     """
     known = np.unique(angle[np.isfinite(angle) & (angle != 0)])
     finest = float(np.percentile(np.diff(known), 1.0)) if known.size > 1 else np.inf
