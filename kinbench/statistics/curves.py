@@ -2,8 +2,8 @@
 
 An exponential decay and a power law, each to a plateau (EXP3 and POW3 of Viering & Loog 2023). For a given rate both
 are linear in the plateau and the gain, so the rate alone is searched, everywhere at once: no start can be a wrong one.
-Intervals draw the rows that a curve is the mean of: test persons, or draws of training persons. Few rows make them too
-narrow: with five, a 95 % interval of the plateau held the true one in 80 % of simulated campaigns.
+Intervals draw the rows that a curve is the mean of (test persons, or draws of training persons) and are widened for
+few rows: those of a plateau at 95 % held the true one in 92, 91 and 95 % of simulated campaigns of 5, 12 and 20 rows.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit
+from scipy.special import ndtr, stdtrit
 
 from kinbench.errors import DataError, UsageError
 from kinbench.statistics.intervals import LEVEL, MIN_PERSONS, SEED, Estimate
@@ -85,7 +85,7 @@ class CurveFit:
         at = np.asarray(sizes, dtype=np.float64).ravel()
         if not len(self.draws):
             return np.full(at.size, math.nan), np.full(at.size, math.nan)
-        low, high = np.quantile(_curve(self.kind, self.draws, at, self.sizes[0]), _tails(self.level), axis=0)
+        low, high = np.quantile(_curve(self.kind, self.draws, at, self.sizes[0]), _tails(self.level, self.rows), axis=0)
         return low, high
 
     def needed_for(self, target: float) -> Estimate:
@@ -115,7 +115,7 @@ class CurveFit:
             )
         if not len(self.draws):
             return self._refused(f"without {MIN_PERSONS} persons or draws its interval is unknown")
-        low, high = _quantiles(self._inverse(self.draws, target), self.level)
+        low, high = _quantiles(self._inverse(self.draws, target), self.level, self.rows)
         if not high <= LOOSEST * largest:
             return self._refused(
                 f"{size:.3g} would be needed, but its interval begins at {low:.3g} and is as good as unbounded"
@@ -140,7 +140,7 @@ class CurveFit:
             )
         if not len(self.draws):
             return Estimate(size, n=self.rows, level=self.level, reason="too few rows for an interval")
-        return Estimate(size, *_quantiles(self._flat(self.draws, share), self.level), self.rows, self.level)
+        return Estimate(size, *_quantiles(self._flat(self.draws, share), self.level, self.rows), self.rows, self.level)
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per parameter, with both intervals."""
@@ -260,7 +260,7 @@ def fit_curve(
     """
     if kind not in ("exponential", "power"):
         raise UsageError(f"A curve is 'exponential' or 'power', not '{kind}'.")
-    at, table = _checked(sizes, errors)
+    at, table = _checked(sizes, errors, level)
     means = _means(table[None])[0]
     reason = None
     if at.size < MIN_SIZES:
@@ -298,7 +298,7 @@ def area_under(
     """
     if axis not in ("linear", "log"):
         raise UsageError(f"An axis is 'linear' or 'log', not '{axis}'.")
-    at, table = _checked(sizes, errors)
+    at, table = _checked(sizes, errors, level)
     if at.size < 2:
         raise DataError("An area needs two sizes or more.")
     x = at if axis == "linear" else np.log(at)
@@ -307,13 +307,15 @@ def area_under(
     if len(table) < MIN_PERSONS:
         return Estimate(value, n=len(table), level=level, reason="too few rows for an interval")
     drawn = np.asarray(np.trapezoid(_resampled(table, resamples), x, axis=1)) / width
-    return Estimate(value, *_quantiles(drawn[np.isfinite(drawn)], level), len(table), level)
+    return Estimate(value, *_quantiles(drawn[np.isfinite(drawn)], level, len(table)), len(table), level)
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------
 
 
-def _checked(sizes: Sequence[float] | FloatArray, errors: ArrayLike) -> tuple[FloatArray, FloatArray]:
+def _checked(sizes: Sequence[float] | FloatArray, errors: ArrayLike, level: float) -> tuple[FloatArray, FloatArray]:
+    if not 0.0 < level < 1.0:
+        raise UsageError(f"A level lies between 0 and 1, not at {level}.")
     at = np.asarray(sizes, dtype=np.float64).ravel()
     table = np.atleast_2d(np.asarray(errors, dtype=np.float64))
     if at.size == 0 or not (np.isfinite(at).all() and at[0] > 0 and (np.diff(at) > 0).all()):
@@ -347,15 +349,15 @@ def _drawn(kind: Kind, at: FloatArray, table: FloatArray, resamples: int) -> Flo
     return _fitted(kind, at, means[np.isfinite(means).all(axis=1)])
 
 
-def _tails(level: float) -> list[float]:
-    if not 0.0 < level < 1.0:
-        raise UsageError(f"A level lies between 0 and 1, not at {level}.")
-    return [(1 - level) / 2, (1 + level) / 2]
+def _tails(level: float, rows: int) -> list[float]:
+    """Return the percentiles to read, wider for few rows (the expanded percentile interval, Hesterberg 2015)."""
+    tail = float(ndtr(-math.sqrt(rows / (rows - 1)) * stdtrit(rows - 1, (1 + level) / 2)))
+    return [tail, 1 - tail]
 
 
-def _quantiles(values: FloatArray, level: float) -> tuple[float, float]:
+def _quantiles(values: FloatArray, level: float, rows: int) -> tuple[float, float]:
     """Return both bounds of values that may be infinite: the nearest values, never a mean of them."""
-    low, high = np.quantile(values, _tails(level), method="inverted_cdf")
+    low, high = np.quantile(values, _tails(level, rows), method="inverted_cdf")
     return float(low), float(high)
 
 
@@ -423,7 +425,7 @@ def _from_draws(values: FloatArray, draws: FloatArray, rows: int, level: float) 
     if not len(draws):
         reason = f"a bootstrap needs {MIN_PERSONS} persons or draws, and there are {rows}"
         return Parameters(*(Estimate(float(value), n=rows, level=level, reason=reason) for value in values))
-    bounds = [_quantiles(column, level) for column in draws.T]
+    bounds = [_quantiles(column, level, rows) for column in draws.T]
     return Parameters(*(Estimate(float(value), *pair, rows, level) for value, pair in zip(values, bounds, strict=True)))
 
 
