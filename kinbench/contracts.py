@@ -7,7 +7,7 @@ of ``kinbench.protocols`` or ``kinbench.tasks`` names the frozen value itself; o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -210,6 +210,21 @@ class AdaptiveModel(Model, Protocol):
 
     def load(self, folder: Path) -> None:
         """Take up what ``save`` wrote; predictions must be bit-equal to before."""
+        ...
+
+
+@runtime_checkable
+class SweepingModel(Model, Protocol):
+    """A model that is fitted on many sets of sensors for little more than the cost of one."""
+
+    def fit_subsets(
+        self, train: Batches, valid: Batches, subsets: Sequence[tuple[str, ...]], *, seed: int
+    ) -> Iterator[Model]:
+        """Yield, for each of ``subsets`` (segments) in order, a model as ``fit`` on windows of these sensors alone.
+
+        ``train`` and ``valid`` hold all sensors. The errors must be those of refitting, to 1e-9 of them, and a yielded
+        model may not depend on which other sets are asked for: a resumed run asks for fewer.
+        """
         ...
 
 

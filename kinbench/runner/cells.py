@@ -16,7 +16,8 @@ from kinbench.tasks import Task
 class ModelChoice:
     """One model with its settings, before any is made for a fold.
 
-    ``selector`` is written one way only (settings sorted). ``adapts``: it has ``adapt``, ``save`` and ``load``.
+    ``selector`` is written one way only (settings sorted). ``adapts``: it has ``adapt``, ``save`` and ``load``;
+    ``sweeps``: it has ``fit_subsets``.
     """
 
     selector: str
@@ -26,6 +27,7 @@ class ModelChoice:
     distribution: str
     distribution_version: str
     adapts: bool
+    sweeps: bool = False
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -38,7 +40,11 @@ class ModelChoice:
 
 @dataclass(frozen=True)
 class Cell:
-    """One thing to score. ``key`` names its result, ``fit_key`` the fitted model, which cells may share."""
+    """One thing to score. ``key`` names its result, ``fit_key`` the fitted model, which cells may share.
+
+    Cells of one ``job_key`` are run together: they share a fitted model, or the sweep over sets of sensors that it
+    comes from.
+    """
 
     protocol: ProtocolCard
     task: Task
@@ -48,6 +54,12 @@ class Cell:
     seed: int
     key: str
     fit_key: str
+    job_key: str
+
+    @property
+    def swept(self) -> bool:
+        """Whether its model comes from a sweep: always where it can, so that a resumed run gives the same bits."""
+        return self.model.sweeps and self.fold.segments is not None
 
     @property
     def dataset(self) -> str:

@@ -32,7 +32,7 @@ from kinbench.runner.workspace import Workspace
 
 @dataclass(frozen=True)
 class Job:
-    """Cells that share one fitted model, in order."""
+    """Cells that share one fitted model, or one sweep, in order; those of one model stand together."""
 
     cells: tuple[Cell, ...]
     results: Path
@@ -133,16 +133,19 @@ def _same(space: Workspace) -> Workspace:
 
 
 def _jobs(cells: Sequence[Cell], folder: Path, limit: int | None, fail_fast: bool) -> list[Job]:
-    """Group cells by fitted model: what shares one is run by one worker, and the model is fitted once."""
-    groups: dict[str, list[Cell]] = {}
+    """Group cells by fitted model or sweep: what shares one is run by one worker, and is fitted once."""
+    groups: dict[str, dict[str, list[Cell]]] = {}
     for cell in cells:
-        groups.setdefault(cell.fit_key, []).append(cell)
-    return [Job(tuple(group), folder, limit, fail_fast) for group in groups.values()]
+        groups.setdefault(cell.job_key, {}).setdefault(cell.fit_key, []).append(cell)
+    return [
+        Job(tuple(cell for alike in group.values() for cell in alike), folder, limit, fail_fast)
+        for group in groups.values()
+    ]
 
 
 def run_job(space: Workspace, job: Job) -> list[Result]:
     """Run one job's cells and write each result. A cell that fails never stops the next, unless ``fail_fast``."""
-    fits = Fits(space, job.results)
+    fits = Fits(space, job.results, job.cells)
     answers = []
     for cell in job.cells:
         try:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from kinbench.contracts import AdaptiveModel, Model
 from kinbench.errors import DataError
 from kinbench.files import canonical, sync_folder
+from kinbench.protocol import Fold
 from kinbench.results import STAGING
 from kinbench.runner.cells import Cell
 from kinbench.runner.stopwatch import Stopwatch
 from kinbench.runner.workspace import Workspace
+from kinbench.windows import Batches
 
 _WEIGHTS = "model"
 _ABOUT = "fit.json"
@@ -33,12 +35,18 @@ class Fitted:
 
 
 class Fits:
-    """The fitted model of one job's cells. A fit that failed fails again at once, for each of them."""
+    """The fitted models of one job's cells, in their order: one, or those of a sweep over sets of sensors.
 
-    def __init__(self, space: Workspace, folder: Path) -> None:
+    A fit that failed fails again at once, for each of them.
+    """
+
+    def __init__(self, space: Workspace, folder: Path, cells: Sequence[Cell]) -> None:
         self._space = space
         self._folder = folder
+        self._cells = cells
+        self._fit_key = ""
         self._in_memory: Fitted | None = None
+        self._sweep: Iterator[tuple[str, Fitted]] | None = None
         self._failure: Exception | SystemExit | None = None
 
     def take(self, cell: Cell, watch: Stopwatch) -> Fitted:
@@ -48,7 +56,9 @@ class Fits:
         """
         if self._failure is not None:
             raise self._failure
-        kept = self._folder / "models" / cell.fit_key
+        kept = self._kept(cell)
+        if self._fit_key != cell.fit_key:
+            self._fit_key, self._in_memory = cell.fit_key, None
         if self._in_memory is None and not kept.is_dir():
             try:
                 self._in_memory = self._fit(cell, kept, watch)
@@ -60,18 +70,46 @@ class Fits:
         return self._in_memory
 
     def _fit(self, cell: Cell, kept: Path, watch: Stopwatch) -> Fitted:
-        train = self._space.batches(cell.fold, cell.task, cell.fold.roles["fit"], cell.fold.fit_copies)
-        valid = self._space.batches(cell.fold, cell.task, cell.fold.roles.get("validation", ()))
-        if len(train) == 0:
-            raise DataError("the spans to fit on hold no window")
+        fitted = self._from_sweep(cell, watch) if cell.swept else self._alone(cell, watch)
+        if isinstance(fitted.model, AdaptiveModel):
+            _save(fitted.model, fitted, kept)
+        return fitted
+
+    def _alone(self, cell: Cell, watch: Stopwatch) -> Fitted:
+        train, valid = self._windows(cell, cell.fold)
         model = self._space.model(cell.model)
         with watch.time("fit"):
             model.fit(train, valid, seed=cell.seed)
-        windows = {"fit": len(train), "validation": len(valid)}
-        fitted = Fitted(model, windows, notes_of(model), _parameters(model))
-        if isinstance(model, AdaptiveModel):
-            _save(model, fitted, kept)
-        return fitted
+        return _described(model, train, valid)
+
+    def _from_sweep(self, cell: Cell, watch: Stopwatch) -> Fitted:
+        """Return the sweep's model of one cell; the first one's time holds what all of them share."""
+        if self._sweep is None:
+            self._sweep = self._begin(cell)
+        with watch.time("fit"):
+            return next(fitted for fit_key, fitted in self._sweep if fit_key == cell.fit_key)
+
+    def _begin(self, cell: Cell) -> Iterator[tuple[str, Fitted]]:
+        """Yield (fit key, fitted model) of every set of sensors that this job has and that is not kept on disk."""
+        wanted = {c.fit_key: c.fold.segments or () for c in self._cells if not self._kept(c).is_dir()}
+        train, valid = self._windows(cell, replace(cell.fold, segments=None))
+        models = self._space.model(cell.model).fit_subsets(train, valid, tuple(wanted.values()), seed=cell.seed)
+        for fit_key, model in zip(wanted, models, strict=True):
+            yield fit_key, _described(model, train, valid)
+
+    def _windows(self, cell: Cell, fold: Fold) -> tuple[Batches, Batches]:
+        train = self._space.batches(fold, cell.task, fold.roles["fit"], fold.fit_copies)
+        valid = self._space.batches(fold, cell.task, fold.roles.get("validation", ()))
+        if len(train) == 0:
+            raise DataError("the spans to fit on hold no window")
+        return train, valid
+
+    def _kept(self, cell: Cell) -> Path:
+        return self._folder / "models" / cell.fit_key
+
+
+def _described(model: Model, train: Batches, valid: Batches) -> Fitted:
+    return Fitted(model, {"fit": len(train), "validation": len(valid)}, notes_of(model), _parameters(model))
 
 
 def notes_of(model: object) -> tuple[str, ...]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from kinbench import plugins, results
-from kinbench.contracts import AdaptiveModel, BenchmarkProtocol, Model
+from kinbench.contracts import AdaptiveModel, BenchmarkProtocol, Model, SweepingModel
 from kinbench.engines import THREADS
 from kinbench.errors import KinbenchError, NotApplicable, UsageError
 from kinbench.files import digest
@@ -149,6 +149,7 @@ def _choice(selector: str) -> ModelChoice:
     return ModelChoice(
         selector=_written(name, settings), name=name, settings=settings, card=model.card,
         distribution=plugin.distribution, distribution_version=plugin.version, adapts=isinstance(model, AdaptiveModel),
+        sweeps=isinstance(model, SweepingModel),
     )  # fmt: skip
 
 
@@ -227,16 +228,18 @@ def _cells(
     cells = []
     for fold in folds:
         fold_name, fit_name = fold_digest(fold, task, card), fit_digest(fold, task)
+        swept = model.sweeps and fold.segments is not None
+        sweep_name = fit_digest(replace(fold, segments=None), task) if swept else None
         used, fitted = _used(fold, digests, (*SEEN_ROLES, "test", "test_long")), _used(fold, digests, FIT_ROLES)
         for seed in seeds:
             key = results.cell_key(
                 recordings=used, task=definition, protocol=(card.name, card.version), fold=fold_name, metrics=metrics,
                 model=model.identity, seed=seed, threads=THREADS,
             )  # fmt: skip
-            fit_key = digest(
-                {"fold": fit_name, "recordings": fitted, "model": model.identity, "seed": seed, "threads": THREADS}
-            )
-            cells.append(Cell(card, task, fold, fold_name, model, seed, key, fit_key))
+            fitting = {"recordings": fitted, "model": model.identity, "seed": seed, "threads": THREADS}
+            fit_key = digest({"fold": fit_name, **fitting})
+            job_key = digest({"sweep": sweep_name, **fitting}) if sweep_name else fit_key
+            cells.append(Cell(card, task, fold, fold_name, model, seed, key, fit_key, job_key))
     return cells
 
 

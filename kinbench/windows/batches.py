@@ -30,6 +30,12 @@ class TaskSpec:
     rate_hz: float
     window: int
 
+    def narrowed(self, segments: Sequence[str]) -> TaskSpec:
+        """Return the spec with some of its sensors only, in its own order."""
+        kept = tuple(name for name in self.segments if name in segments)
+        channels = tuple(name for name in self.channel_names if name.split("/")[0] in kept)
+        return replace(self, channel_names=channels, segments=kept)
+
 
 @dataclass(frozen=True)
 class Batches:
@@ -87,15 +93,12 @@ class Batches:
 
     def narrowed(self, task: Task) -> Batches:
         """Return the windows with the inputs of a task that differs only in having fewer sensors."""
-        spec = self.spec
-        if task.segments == spec.segments:
+        if task.segments == self.spec.segments:
             return self
-        columns = [spec.channel_names.index(name) for name in task.channel_names]
-        kept = [spec.segments.index(name) for name in task.segments]
-        return replace(
-            self, signals=self.signals[:, columns], present=self.present[:, kept],
-            spec=replace(spec, channel_names=task.channel_names, segments=task.segments),
-        )  # fmt: skip
+        spec = self.spec.narrowed(task.segments)
+        columns = [self.spec.channel_names.index(name) for name in spec.channel_names]
+        kept = [self.spec.segments.index(name) for name in spec.segments]
+        return replace(self, signals=self.signals[:, columns], present=self.present[:, kept], spec=spec)
 
     def _gather(self, flat: NDArray[_T], starts: IntArray) -> NDArray[_T]:
         # A window of flat rows is one block of memory, so the windows at every row are an array of overlapping items of

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,10 @@ class Scaling:
         """Return (n, time, channel) z-scores; missing sensors and lost samples become 0, the training mean."""
         z = (x - self.x_mean.astype(np.float32)) / self.x_sd.astype(np.float32)
         return np.where(np.isfinite(z), z, np.float32(0.0)).astype(np.float32, copy=False)
+
+    def narrowed(self, channels: NDArray[np.int64]) -> Scaling:
+        """Return the scaling of some of the channels; each channel's is its own."""
+        return replace(self, x_mean=self.x_mean[channels], x_sd=self.x_sd[channels])
 
     def arrays(self) -> dict[str, FloatArray]:
         """Return the arrays to keep on disk, prefixed ``scaling/``."""

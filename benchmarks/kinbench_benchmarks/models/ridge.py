@@ -2,13 +2,14 @@
 
 Each angle sample is a linear function of every channel at a few lags around it. The normal equations are gathered in
 float64, a chunk of windows at a time, so nothing is random and memory does not grow with the data. Those of the
-validation windows give the validation error of any weights without another pass.
+validation windows give the validation error of any weights without another pass; those of all sensors hold those of any
+smaller set as a block, so that a sweep over sets of sensors reads the data once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,18 +39,31 @@ _ADAPT_DEFAULT = 1e-1
 _CHUNK = 128
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Normal:
-    """Normal equations: per DoF, F'F (dof, p, p), F'y (dof, p), y'y (dof,) and samples (dof,)."""
+    """Normal equations: per DoF, F'y (dof, p), y'y (dof,) and samples (dof,), and F'F (p, p) per group of DoFs.
 
-    gram: FloatArray
+    ``groups`` are DoFs that are labelled on the same samples: mostly all of them.
+    """
+
+    groups: tuple[tuple[int, ...], ...]
+    grams: tuple[FloatArray, ...]
     cross: FloatArray
     square: FloatArray
     rows: FloatArray
 
+    def narrowed(self, features: NDArray[np.int64]) -> _Normal:
+        """Return what gathering these features (k,) alone would have given, but for rounding."""
+        block = np.ix_(features, features)
+        return replace(self, grams=tuple(gram[block] for gram in self.grams), cross=self.cross[:, features])
+
+    def gram(self, dof: int) -> FloatArray:
+        """Return F'F of the samples on which a DoF is labelled."""
+        return next(gram for group, gram in zip(self.groups, self.grams, strict=True) if dof in group)
+
     def mean_square(self, dof: int, weights: FloatArray) -> float:
         """Return the mean squared error of these weights on the samples gathered here."""
-        explained = weights @ self.gram[dof] @ weights - 2.0 * weights @ self.cross[dof]
+        explained = weights @ self.gram(dof) @ weights - 2.0 * weights @ self.cross[dof]
         return float((explained + self.square[dof]) / max(self.rows[dof], 1.0))
 
 
@@ -91,20 +105,25 @@ class Ridge:
 
         Raises ``DataError`` when ``train`` has no window or a DoF without a valid sample.
         """
-        scaling = Scaling.fit(train)
-        spec = train.spec
-        normal = self._gather(train, scaling)
-        dofs = range(len(spec.dof_names))
-        if len(valid) < FEW_WINDOWS:
-            self.notes = (f"{len(valid)} validation windows: penalty {_FIT_DEFAULT:g} taken, not chosen",)
-            weights = [_solve(normal, dof, _FIT_DEFAULT) for dof in dofs]
-        else:
-            self.notes = ()
-            judge = self._gather(valid, scaling)
-            weights = [
-                _best(judge, dof, [_solve(normal, dof, penalty) for penalty in FIT_GRID]) for dof in dofs
-            ]  # fmt: skip
-        self._fitted = _Fitted(spec, scaling, np.stack(weights))
+        self._learn(train.spec, *self._read(train, valid))
+
+    def fit_subsets(
+        self, train: Batches, valid: Batches, subsets: Sequence[tuple[str, ...]], *, seed: int
+    ) -> Iterator[Ridge]:
+        """Yield one fitted model per set of sensors, all from one pass over the windows; ``seed`` plays no part.
+
+        Scaling and normal equations of a smaller set are those of all sensors, restricted, so each further set costs
+        its own solution and nothing else. Raises ``DataError`` as ``fit`` does.
+        """
+        scaling, normal, judge, windows = self._read(train, valid)
+        for subset in subsets:
+            spec = train.spec.narrowed(subset)
+            channels = np.array([train.spec.channel_names.index(name) for name in spec.channel_names])
+            features = self._features(channels, len(train.spec.channel_names))
+            model = Ridge(self.reach_s, self.lags, self.thin)
+            narrowed = None if judge is None else judge.narrowed(features)
+            model._learn(spec, scaling.narrowed(channels), normal.narrowed(features), narrowed, windows)
+            yield model
 
     def adapt(self, calibration: Batches, valid: Batches, *, seed: int) -> None:
         """Move the weights towards the person's, by a penalty chosen on ``valid``, possibly not at all."""
@@ -115,17 +134,14 @@ class Ridge:
         normal = self._gather(calibration, known.scaling)
         few = len(valid) < FEW_WINDOWS
         judge = normal if few else self._gather(valid, known.scaling)
+        choices = [_solve(normal, penalty, known.weights) for penalty in ((_ADAPT_DEFAULT,) if few else ADAPT_GRID)]
         if few:
             self.notes = (
                 *self.notes,
                 f"{len(valid)} validation windows: adapted with penalty {_ADAPT_DEFAULT:g}, not chosen",
             )
-        weights = []
-        for dof, prior in enumerate(known.weights):
-            grid = (_ADAPT_DEFAULT,) if few else ADAPT_GRID
-            choices = [_solve(normal, dof, penalty, prior) for penalty in grid]
-            weights.append(choices[0] if few else _best(judge, dof, [*choices, prior]))
-        self._fitted = _Fitted(known.spec, known.scaling, np.stack(weights))
+        weights = choices[0] if few else _best(judge, [*choices, known.weights])
+        self._fitted = _Fitted(known.spec, known.scaling, weights)
 
     def predict(self, x: Float32Array) -> Float32Array:
         """Return (n, time, dof) degrees for (n, time, channel) inputs of any number of time steps."""
@@ -170,6 +186,29 @@ class Ridge:
             raise not_fitted(self.card)
         return self._fitted
 
+    def _read(self, train: Batches, valid: Batches) -> tuple[Scaling, _Normal, _Normal | None, int]:
+        """Return all that is learnt from: scaling, both normal equations, and how many windows there are to judge on.
+
+        With too few of these there is no judge.
+        """
+        scaling = Scaling.fit(train)
+        judge = None if len(valid) < FEW_WINDOWS else self._gather(valid, scaling)
+        return scaling, self._gather(train, scaling), judge, len(valid)
+
+    def _learn(self, spec: TaskSpec, scaling: Scaling, normal: _Normal, judge: _Normal | None, windows: int) -> None:
+        if judge is None:
+            self.notes = (f"{windows} validation windows: penalty {_FIT_DEFAULT:g} taken, not chosen",)
+            weights = _solve(normal, _FIT_DEFAULT)
+        else:
+            self.notes = ()
+            weights = _best(judge, [_solve(normal, penalty) for penalty in FIT_GRID])
+        self._fitted = _Fitted(spec, scaling, weights)
+
+    def _features(self, channels: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+        """Return where the features of some of ``count`` channels stand: at every lag, and the intercept."""
+        lagged = (np.arange(self.lags)[:, None] * count + channels).reshape(-1)
+        return np.append(lagged, self.lags * count)
+
     def _lagged(self, at: NDArray[np.int64], time: int, rate_hz: float) -> NDArray[np.int64]:
         """Return (len(at), lags) rows of a window of ``time`` rows: the context of each row, kept inside."""
         offsets = np.rint(np.linspace(-self.reach_s, self.reach_s, self.lags) * rate_hz).astype(np.int64)
@@ -180,52 +219,71 @@ class Ridge:
 
     def _gather(self, batches: Batches, scaling: Scaling) -> _Normal:
         spec = batches.spec
-        dofs, size = len(spec.dof_names), self.lags * len(spec.channel_names) + 1
-        normal = _Normal(
-            np.zeros((dofs, size, size)), np.zeros((dofs, size)), np.zeros(dofs), np.zeros(dofs)
-        )  # fmt: skip
+        sums = _Sums(len(spec.dof_names), self.lags * len(spec.channel_names) + 1)
         rows = np.arange(self.thin // 2, spec.window, self.thin)
         at = self._lagged(rows, spec.window, spec.rate_hz)
         for x, y, valid in batches.iterate(_CHUNK):
-            context = scaling.inputs(x)[:, at].reshape(-1, size - 1).astype(np.float64)
+            context = scaling.inputs(x)[:, at].reshape(-1, sums.size - 1).astype(np.float64)
             features = np.concatenate([context, np.ones((len(context), 1))], axis=1)
-            centred = y[:, rows].reshape(-1, dofs) - scaling.y_mean
-            _accumulate(normal, features, centred, valid[:, rows].reshape(-1, dofs))
-        return normal
+            centred = y[:, rows].reshape(-1, sums.dofs) - scaling.y_mean
+            sums.add(features, centred, valid[:, rows].reshape(-1, sums.dofs))
+        return sums.normal()
 
 
-def _accumulate(normal: _Normal, features: FloatArray, targets: FloatArray, valid: NDArray[np.bool_]) -> None:
-    # DoFs of one recording are mostly masked alike, so each distinct mask is multiplied out once.
-    alike: dict[bytes, list[int]] = {}
-    for dof in range(valid.shape[1]):
-        alike.setdefault(valid[:, dof].tobytes(), []).append(dof)
-    for members in alike.values():
-        mask = valid[:, members[0]]
-        kept = features if mask.all() else features[mask]
-        y = targets[mask][:, members]
-        normal.gram[members] += kept.T @ kept
-        normal.cross[members] += (kept.T @ y).T
-        normal.square[members] += (y**2).sum(0)
-        normal.rows[members] += len(kept)
+class _Sums:
+    """Running sums of normal equations, DoF by DoF."""
+
+    def __init__(self, dofs: int, size: int) -> None:
+        self.dofs, self.size = dofs, size
+        self.gram, self.cross = np.zeros((dofs, size, size)), np.zeros((dofs, size))
+        self.square, self.rows = np.zeros(dofs), np.zeros(dofs)
+
+    def add(self, features: FloatArray, targets: FloatArray, valid: NDArray[np.bool_]) -> None:
+        # DoFs of one recording are mostly masked alike, so each distinct mask is multiplied out once.
+        alike: dict[bytes, list[int]] = {}
+        for dof in range(self.dofs):
+            alike.setdefault(valid[:, dof].tobytes(), []).append(dof)
+        for members in alike.values():
+            mask = valid[:, members[0]]
+            kept = features if mask.all() else features[mask]
+            y = targets[mask][:, members]
+            self.gram[members] += kept.T @ kept
+            self.cross[members] += (kept.T @ y).T
+            self.square[members] += (y**2).sum(0)
+            self.rows[members] += len(kept)
+
+    def normal(self) -> _Normal:
+        groups: list[list[int]] = []
+        for dof, gram in enumerate(self.gram):
+            same = next((group for group in groups if np.array_equal(self.gram[group[0]], gram)), None)
+            groups.append([dof]) if same is None else same.append(dof)
+        grams = tuple(self.gram[group[0]].copy() for group in groups)
+        return _Normal(tuple(map(tuple, groups)), grams, self.cross, self.square, self.rows)
 
 
-def _solve(normal: _Normal, dof: int, penalty: float, prior: FloatArray | None = None) -> FloatArray:
-    """Return the weights that minimise squared error + penalty * rows * |w - prior|^2.
+def _solve(normal: _Normal, penalty: float, prior: FloatArray | None = None) -> FloatArray:
+    """Return the weights (dof, p) that minimise squared error + penalty * rows * |w - prior|^2.
 
     Without a prior the intercept goes free; with one it is held back too, for a few strides tell it badly.
     """
-    rows = max(float(normal.rows[dof]), 1.0)
-    load = np.full(len(normal.cross[dof]), penalty * rows)
-    start = np.zeros_like(load) if prior is None else prior
-    if prior is None:
-        load[-1] = 1e-9 * rows
-    factor = cho_factor(normal.gram[dof] + np.diag(load), lower=True)
-    solved: FloatArray = start + cho_solve(factor, normal.cross[dof] - normal.gram[dof] @ start)
-    return solved
+    weights = np.empty_like(normal.cross)
+    for group, gram in zip(normal.groups, normal.grams, strict=True):
+        rows = max(float(normal.rows[group[0]]), 1.0)
+        loaded = np.array(gram, order="F")
+        loaded[np.diag_indices_from(loaded)] += penalty * rows
+        if prior is None:
+            loaded[-1, -1] = gram[-1, -1] + 1e-9 * rows
+        factor = cho_factor(loaded, lower=True, overwrite_a=True, check_finite=False)
+        for dof in group:
+            start = 0.0 if prior is None else prior[dof]
+            wanted = normal.cross[dof] if prior is None else normal.cross[dof] - gram @ prior[dof]
+            weights[dof] = start + cho_solve(factor, wanted, check_finite=False)
+    return weights
 
 
-def _best(judge: _Normal, dof: int, choices: Sequence[FloatArray]) -> FloatArray:
-    """Return the choice with the least error on ``judge``, the middle one where it has no label of this DoF."""
-    if judge.rows[dof] == 0:
-        return choices[len(choices) // 2]
-    return min(choices, key=lambda weights: judge.mean_square(dof, weights))
+def _best(judge: _Normal, choices: Sequence[FloatArray]) -> FloatArray:
+    """Return, DoF by DoF, the weights with the least error on ``judge``, the middle ones where it has no label."""
+    best = np.array(choices[len(choices) // 2])
+    for dof in np.flatnonzero(judge.rows).tolist():
+        best[dof] = min((weights[dof] for weights in choices), key=lambda weights: judge.mean_square(dof, weights))
+    return best
