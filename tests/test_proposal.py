@@ -14,7 +14,7 @@ from kinbench_adapters.lab import LabAdapter
 from scipy.spatial.transform import Rotation
 
 import kinbench
-from kinbench import inspection
+from kinbench import inspection, pages
 from kinbench.contracts import Proposer
 from kinbench.errors import DataError, UsageError
 
@@ -199,13 +199,66 @@ def test_a_folder_without_recordings_is_refused_in_one_sentence(tmp_path):
         LabAdapter().propose(tmp_path)
 
 
-def test_damaged_files_are_passed_over(tmp_path, walk):
+def test_damaged_files_are_passed_over_and_told(tmp_path, walk):
     folder = write_csv(tmp_path / "raw", walk)
     (folder / "broken.npy").write_bytes(b"\x93NUMPY\x01\x00garbage")
     (folder / "broken.c3d").write_bytes(b"\x02\x50" + bytes(600))
     (folder / "empty.csv").write_bytes(b"")
     (folder / "half.mot").write_text("Coordinates\nendheader\ntime\tknee_angle_r\n0.0\t1\n0.1\n")
-    assert guesses_of(folder)["imu.files"].value == "{subject}_walk1_{sensor}.csv"
+    (folder / "words.mot").write_text("this is no table\n")
+    proposal = LabAdapter().propose(folder)
+    assert {guess.field: guess for guess in proposal.guesses}["imu.files"].value == "{subject}_walk1_{sensor}.csv"
+    told = dict(sentence.split(": ", 1) for sentence in proposal.unread)
+    assert set(told) == {"'broken.npy'", "'broken.c3d'", "'empty.csv'", "'half.mot'", "'words.mot'"}
+    assert "Line 5 has 1 numbers where the labels call for 2" in told["'half.mot'"], "where, what came, what should"
+    assert "empty" in told["'empty.csv'"]
+    assert all(sentence.split(":")[0] in proposal.manifest for sentence in proposal.unread)
+    page = pages.proposal(proposal)
+    assert "Files that could not be read" in page and "half.mot" in page
+    assert "optional" not in proposal.manifest, "a file that cannot be read makes nothing optional"
+
+
+def write_mot(path, knee):
+    rows = "\n".join(f"{index / 60:.6f}\t{value:.5f}" for index, value in enumerate(knee))
+    path.write_text(f"walk\nversion=1\nnRows={len(knee)}\nnColumns=2\ninDegrees=yes\nendheader\n"
+                    f"time\tknee_angle_r\n{rows}\n")  # fmt: skip
+
+
+def test_a_reference_is_optional_only_where_one_is_missing_and_then_says_which(tmp_path, walk):
+    folder = write_csv(tmp_path / "raw", walk)
+    for path in list(folder.iterdir()):
+        shutil.copy(path, folder / path.name.replace("walk1", "walk2"))
+    write_mot(folder / "P01_walk1_ik.mot", walk["knee"][:1490])
+    (folder / "P01_walk2_ik.mot").write_text("damaged\n")
+    proposal = LabAdapter().propose(folder)
+    assert "optional" not in proposal.manifest
+    assert any("P01_walk2_ik.mot" in told for told in proposal.unread)
+    write_mot(folder / "P01_walk2_ik.mot", walk["knee"][:1490])
+    assert "optional" not in LabAdapter().propose(folder).manifest
+    for path in list(folder.glob("*walk1*.csv")):
+        shutil.copy(path, folder / path.name.replace("walk1", "walk3"))
+    found = {guess.field: guess for guess in LabAdapter().propose(folder).guesses}
+    assert found["reference.optional"].value is True
+    assert "1 recording" in found["reference.optional"].evidence and "P01/3" in found["reference.optional"].evidence
+
+
+def test_a_manifest_for_another_folder_finds_the_recordings_from_there(tmp_path, walk):
+    folder = write_csv(tmp_path / "raw", walk)
+    assert "root:" not in kinbench.inspect(folder, to=folder / "kinbench.yaml").manifest
+    elsewhere = tmp_path / "notes" / "manifests"
+    elsewhere.mkdir(parents=True)
+    manifest = kinbench.inspect(folder, to=elsewhere / "kinbench.yaml").manifest
+    assert 'root: "../../raw"\n' in manifest
+    (elsewhere / "kinbench.yaml").write_text(mend(manifest, {"licence:": "licence: none stated"}))
+    done = kinbench.convert("lab", elsewhere, data=tmp_path / "data")
+    assert not done.failed
+
+
+def test_progress_is_told_file_by_file(tmp_path, walk):
+    told = []
+    kinbench.inspect(write_csv(tmp_path / "raw", walk), on_progress=lambda *step: told.append(step))
+    assert told[0][:2] == (0, told[0][1])
+    assert told[-1][0] == told[-1][1]
 
 
 # --- a new user's quarter of an hour ---------------------------------------------------------------------------------
@@ -242,10 +295,7 @@ def test_from_dot_files_and_a_mot_to_a_validated_store(tmp_path, walk):
     raw.mkdir()
     write_dot(raw, "thigh", walk["sensors"]["thigh_r"])
     write_dot(raw, "shank", walk["sensors"]["shank_r"])
-    rows = "\n".join(f"{index / 60:.6f}\t{value:.5f}" for index, value in enumerate(walk["knee"]))
-    (raw / "walk_ik.mot").write_text(
-        f"walk\nversion=1\nnRows={len(walk['knee'])}\nnColumns=2\ninDegrees=yes\nendheader\ntime\tknee_angle_r\n{rows}\n"
-    )
+    write_mot(raw / "walk_ik.mot", walk["knee"])
     proposal = kinbench.inspect(raw, adapter="lab")
     changes = {
         "licence:": "licence: none stated",

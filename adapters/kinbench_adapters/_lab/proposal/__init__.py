@@ -38,7 +38,7 @@ def propose(raw: Path, *, to: Path | None = None, on_progress: Progress = ignore
         _lay_beside(seen, drafts, guesses)
         drafts = draft(raw, compose(seen, guesses))
     notes = scrutinise(drafts.recordings, guesses, vendor=seen.sensing is not None and seen.sensing.vendor)
-    text = compose(seen, guesses, root=_root(raw, to), notes=[*drafts.problems, *notes])
+    text = compose(seen, guesses, root=_root(raw, to), notes=notes, problems=drafts.problems)
     return Proposal(text, tuple(guesses.values()), drafts.recordings, tuple(seen.around.refusals))
 
 

@@ -110,14 +110,17 @@ def why_unread(path: Path) -> str | None:
     if not head:
         return f"expected what the reader '{reader}' reads, found an empty file"
     try:
-        if reader in VENDORS:
-            VENDORS[reader].read(path)
+        _STRICT.get(reader, _anything)(path)
         found = _BY_READER[reader](path, path.name, head) if reader in _BY_READER else None
     except DataError as error:
         return str(error).splitlines()[0].replace(f"{path}: ", "").replace(f"{path}:", "line ")
     if found is None:
         return f"expected what the reader '{reader}' reads, found something else inside"
     return None if found.rows else "expected rows of numbers, found a head and nothing below it"
+
+
+def _anything(path: Path) -> None:
+    """Read nothing: what a table of text lacks, no reader says before it knows its columns."""
 
 
 # --- formats that say themselves what they are ------------------------------------------------------------------------
@@ -451,5 +454,9 @@ def _share(path: Path, read: Callable[[Path], dict[str, FloatArray]]) -> dict[st
         return read(part)
 
 
+_STRICT: dict[str, Callable[[Path], object]] = {
+    "npy": arrays.read_npy, "mat": arrays.read_mat, "sto": opensim.read_sto, "trc": opensim.read_trc,
+    "c3d": c3d.read_c3d, "hdf5": hdf5.read_hdf5, "mvnx": VENDORS["mvnx"].read,
+}  # fmt: skip
 _BY_READER = {"npy": _npy, "mat": _mat, "c3d": _c3d, "trc": _trc, "sto": _sto, "hdf5": _hdf5, "delimited": _delimited}
 _SNIFFERS = (_npy, _mat, _c3d, _trc, _sto, _v3d, _vendor, _trajectories, _hdf5, _lines, _delimited)

@@ -61,10 +61,18 @@ def gather(seen: Seen) -> dict[str, Guess]:
     return guesses
 
 
-def compose(seen: Seen, guesses: Mapping[str, Guess], *, root: str | None = None, notes: Sequence[str] = ()) -> str:
+def compose(
+    seen: Seen,
+    guesses: Mapping[str, Guess],
+    *,
+    root: str | None = None,
+    notes: Sequence[str] = (),
+    problems: Sequence[str] = (),
+) -> str:
     """Return the manifest's text. ``root`` is the raw folder, where the manifest is to stand elsewhere.
 
-    ``notes`` are what the physics checks found that no field can mend.
+    ``notes`` are what the physics checks found that no field can mend, ``problems`` why recordings could not be read as
+    described.
     """
     text = Text()
     text.line(0, "kinbench: 1")
@@ -87,14 +95,16 @@ def compose(seen: Seen, guesses: Mapping[str, Guess], *, root: str | None = None
     if seen.markers is not None:
         text.line(0, "")
         _write_markers(text, guesses, alone=seen.sensing is None)
-    _write_notes(text, seen, notes)
+    told = [problem for problem in problems if not any(name in problem for name in seen.around.unread)]
+    _write_notes(text, seen, notes, told)
     return str(text)
 
 
-def _write_notes(text: Text, seen: Seen, notes: Sequence[str]) -> None:
+def _write_notes(text: Text, seen: Seen, notes: Sequence[str], problems: Sequence[str]) -> None:
     """Write below the manifest what no key of it can say."""
     for title, told in (
         ("Also found by the checks; no key of a manifest mends it, 'kinbench validate' will say it again", notes),
+        ("Recordings that could not be read as described above", problems),
         ("Could not be read, though their names end as recordings do", seen.around.refusals),
         ("Also in the folder, and not described here", _left_over(seen)),
     ):  # fmt: skip
@@ -125,8 +135,9 @@ def _without_reference(seen: Seen) -> list[str]:
 
 
 def _optional(absent: Sequence[str]) -> Guess:
-    told = f"{len(absent)} recordings have no such file ({', '.join(absent[:3])}{', ...' if len(absent) > 3 else ''}): "
-    told += "so they are converted without angles; take the line out, and they are refused"
+    which = ", ".join(absent[:3]) + (", ..." if len(absent) > 3 else "")
+    told = f"{'1 recording has' if len(absent) == 1 else f'{len(absent)} recordings have'} no such file ({which}): "
+    told += "converted without angles; take the line out, and such recordings are refused"
     return guessed("reference.optional", True, 0.8, told)
 
 

@@ -19,7 +19,7 @@ from kinbench_adapters._lab.proposal.folder import Family, Identity
 from kinbench_adapters._lab.proposal.looks import Look
 from kinbench_adapters._lab.proposal.places import guess_places, told_by_files
 from kinbench_adapters._lab.proposal.signals import Found
-from kinbench_adapters._lab.proposal.verdicts import asked, estimated, guessed, known
+from kinbench_adapters._lab.proposal.verdicts import asked, counted, estimated, guessed, known
 from kinbench_adapters._lab.proposal.vocabulary import words_of
 
 FloatArray = NDArray[np.float64]
@@ -195,7 +195,7 @@ def _guess_files(sensing: Sensing, guesses: dict[str, Guess]) -> None:
         one = len({id(other) for other in sensing.families.values()}) == 1
         field = "imu.files" if one else f"imu.{signal}.files"
         fields = "; ".join(f"{name} by {how}" for name, how in family.naming.how.items())
-        told = f"{_files(len(family.naming.fields))} of one kind, told by {family.how}" + (
+        told = f"{counted(len(family.naming.fields), 'file')} of one kind, told by {family.how}" + (
             f"; {fields}" if fields else ""
         )
         guesses[field] = guessed(field, family.naming.pattern, 0.9, told)
@@ -203,10 +203,6 @@ def _guess_files(sensing: Sensing, guesses: dict[str, Guess]) -> None:
         told = f"'{family.first.name}' was read with it, {family.first.rows} rows"
         where = field.replace("files", "reader")
         guesses[where] = known(where, reader if len(reader) > 1 else reader["name"], 0.98, told)
-
-
-def _files(count: int) -> str:
-    return f"{count} file" if count == 1 else f"{count} files"
 
 
 def _guess_columns(sensing: Sensing, guesses: dict[str, Guess]) -> None:

@@ -15,7 +15,7 @@ from kinbench.contracts import Guess
 from kinbench_adapters._lab.proposal.folder import Family
 from kinbench_adapters._lab.proposal.looks import Look
 from kinbench_adapters._lab.proposal.sensing import DEG, Sensing, gyr_unit, time_column
-from kinbench_adapters._lab.proposal.verdicts import asked, estimated, guessed, known
+from kinbench_adapters._lab.proposal.verdicts import asked, counted, estimated, guessed, known
 from kinbench_adapters._lab.proposal.vocabulary import (
     COMPUTED_WORDS,
     ENCODER_WORDS,
@@ -77,7 +77,7 @@ def look_at_truth(raw: Path, families: Sequence[Family], sensing: Sensing | None
     beside = family in own
     guesses: dict[str, Guess] = {}
     if not beside:
-        told = f"in number {len(family.naming.fields)}, with {len(columns)} joint angles"
+        told = f"{counted(len(family.naming.fields), 'file')} with {counted(len(columns), 'joint angle')}"
         told += f"; also there: {', '.join(others)}" if others else ""
         confidence = 0.9 if not others else 0.75
         guesses["reference.files"] = guessed("reference.files", family.naming.pattern, confidence, told)

@@ -38,3 +38,8 @@ def estimated(field: str, estimate: Estimate) -> Guess:
 def sentence(text: str) -> str:
     """Return a text that begins with a capital, the rest as it is."""
     return text[:1].upper() + text[1:]
+
+
+def counted(count: int, thing: str) -> str:
+    """Return ``1 file``, ``2 files``."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
