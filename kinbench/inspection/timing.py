@@ -31,6 +31,8 @@ CLEARER = 0.5
 """A sensor is late where, moved, it leaves half as much of its joints' rates unexplained; in time, where moving it by
 the least step leaves twice as much."""
 EXPLAINED_R = 0.9
+LOOK_S = 30.0
+"""So long a span is enough to place a sensor in time: the one in which the sensors turn most."""
 BLOCK_S = 12.0
 DRIFT_SAMPLES = 2.0
 RATE_PPM = 20000.0
@@ -151,11 +153,31 @@ def check_sensor_sync(recording: Recording) -> Iterator[Finding]:
     if reference is None or "gyr" not in imu or not _forward(imu, reference):
         yield Finding(check, "NOT ASSESSED", "imu", "no reference, angular rate or clock to tell it by")
     elif "segment_quat" in reference:
-        yield from _by_segments(check, imu, reference)
+        yield from _by_segments(check, *_liveliest(imu, reference))
     elif "angle" in reference:
-        yield from _by_joints(check, imu, reference)
+        yield from _by_joints(check, *_liveliest(imu, reference))
     else:
         yield Finding(check, "NOT ASSESSED", "imu", "the reference says nothing of segments or joints")
+
+
+def _liveliest(imu: xr.Dataset, reference: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
+    """Return both streams within the span in which sensors turn most, of those that both cover."""
+    time, other = (np.asarray(stream["time"].values, dtype=np.float64) for stream in (imu, reference))
+    start_s, stop_s = max(time[0], other[0]), min(time[-1], other[-1])
+    if stop_s - start_s <= LOOK_S:
+        return imu, reference
+    speed = np.nan_to_num(np.linalg.norm(imu["gyr"].values, axis=2)).sum(axis=1)
+    known = reference["valid"].values.reshape(other.size, -1) if "valid" in reference else np.ones((other.size, 1))
+    heard = np.interp(time, other, known.mean(axis=1))
+    starts = np.arange(start_s, stop_s - LOOK_S, LOOK_S / 2)
+    turned = [float((speed * heard)[(time >= at) & (time < at + LOOK_S)].sum()) for at in starts]
+    first = float(starts[int(np.argmax(turned))])
+    return _span(imu, first), _span(reference, first)
+
+
+def _span(stream: xr.Dataset, start_s: float) -> xr.Dataset:
+    time = np.asarray(stream["time"].values, dtype=np.float64)
+    return stream.isel(time=np.flatnonzero((time >= start_s) & (time < start_s + LOOK_S)))
 
 
 def _forward(*streams: xr.Dataset) -> bool:
