@@ -114,7 +114,7 @@ class FewShot:
     ) -> tuple[Spans, ...] | str:
         """Return the first part of every activity that makes up a budget, or why there is not so much."""
         if self.unit == "strides":
-            return _first_strides(budget, allowed, known)
+            return _first_strides(budget, allowed, known, task.window)
         total = sum(activity.samples for activity in allowed)
         if self.unit == "percent":
             wanted = [activity.samples * budget // 100 for activity in allowed]
@@ -148,7 +148,9 @@ def _allowed(persons: Persons, person: str) -> list[_Allowed]:
     return found
 
 
-def _first_strides(budget: int, allowed: Sequence[_Allowed], known: Mapping[str, TaskEntry]) -> tuple[Spans, ...] | str:
+def _first_strides(
+    budget: int, allowed: Sequence[_Allowed], known: Mapping[str, TaskEntry], window: int
+) -> tuple[Spans, ...] | str:
     """Return the first strides of every activity, dealt out in the activities' shares of all strides."""
     strides = [_strides(activity.spans, known) for activity in allowed]
     there = sum(map(len, strides))
@@ -158,7 +160,11 @@ def _first_strides(budget: int, allowed: Sequence[_Allowed], known: Mapping[str,
     rest = [budget * len(some) % there for some in strides]
     for number in sorted(range(len(rest)), key=lambda number: (-rest[number], number))[: budget - sum(counts)]:
         counts[number] += 1
-    return tuple(_merged(some[:count]) for some, count in zip(strides, counts, strict=True) if count)
+    return tuple(
+        _at_least_a_window(_merged(some[:count]), activity.spans, window)
+        for activity, some, count in zip(allowed, strides, counts, strict=True)
+        if count
+    )
 
 
 def _strides(spans: Spans, known: Mapping[str, TaskEntry]) -> list[Span]:
@@ -179,6 +185,18 @@ def _merged(strides: Sequence[Span]) -> Spans:
             stride = Span(stride.key, spans.pop().start, stride.stop)
         spans.append(stride)
     return tuple(spans)
+
+
+def _at_least_a_window(strides: Spans, allowed: Spans, window: int) -> Spans:
+    """Return strides that hold a window: the first one drawn out to one, where none is so long and the data go on.
+
+    A walker's stride is shorter than a window of 1.28 s, and less than a window nobody can be shown.
+    """
+    first = Span(strides[0].key, strides[0].start, strides[0].start + window)
+    there = any(span.key == first.key and span.start <= first.start and first.stop <= span.stop for span in allowed)
+    if not there or any(span.stop - span.start >= window for span in strides):
+        return strides
+    return (first, *(span for span in strides[1:] if span.key != first.key or span.start >= first.stop))
 
 
 def _split(persons: Persons, budget: Sequence[Spans], *, scratch: bool) -> Roles:
@@ -223,7 +241,7 @@ def _card(name: str, title: str, budget: str, *, scratch: bool = False) -> Proto
 
 _SECONDS = "the first 5 to 120 s of the person"
 _PERCENT = "the first 2 to 40 % of the person's timeline"
-_STRIDES = "the first 1 to 40 strides of the person"
+_STRIDES = "the first 1 to 40 strides of the person (never less than a window)"
 
 FEW_SHOT = FewShot(_card("few-shot", "few-shot, by seconds", _SECONDS), "seconds", SECONDS)
 FEW_SHOT_FRACTION = FewShot(_card("few-shot/fraction", "few-shot, by fraction", _PERCENT), "percent", PERCENT)
