@@ -95,7 +95,8 @@ def space(tmp_path_factory):
 def folds_of(space, protocol):
     """Some folds of a protocol, evenly over all, of each dataset or of both together."""
     entries = {store.name: list(space.data(TASK, store.name).entries) for store in space.stores}
-    groups = [[entry for part in entries.values() for entry in part]] if protocol.card.scope == "datasets" else entries.values()
+    together = [entry for part in entries.values() for entry in part]
+    groups = [together] if protocol.card.scope == "datasets" else entries.values()
     found = []
     for group in groups:
         try:

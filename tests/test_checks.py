@@ -1,0 +1,171 @@
+"""``kinbench check``: any protocol, ours or a stranger's, and the guards themselves."""
+
+import json
+import sys
+
+import pytest
+from runner_cases import laboratory
+
+import kinbench
+from kinbench import plugins
+from kinbench.cli import main
+from kinbench.errors import UsageError
+from kinbench.runner import Workspace, check
+
+STRANGER = '''
+from dataclasses import replace
+from kinbench.protocol import Fold, ProtocolCard
+from kinbench.recording import Span
+from kinbench.tasks import Task
+from runner_cases import TASK, UG
+
+TOY = TASK
+
+
+class Leaking:
+    """Leaves one person out, and learns from the block it tests, of one fold."""
+    card = ProtocolCard("stranger", 1, "left out", "but for one", "nothing")
+
+    def folds(self, entries, task):
+        first, *others = UG.folds(entries, task)
+        roles = {**first.roles, "fit": (*first.roles["fit"], *first.roles["test"])}
+        return [replace(first, roles=roles), *others]
+
+
+class Honest:
+    card = ProtocolCard("honest", 1, "left out", "one by one", "nothing")
+
+    def folds(self, entries, task):
+        return UG.folds(entries, task)
+
+
+class Broken:
+    card = ProtocolCard("broken", 1, "none", "raises", "nothing")
+
+    def folds(self, entries, task):
+        raise ZeroDivisionError("no people")
+
+
+LEAKING, HONEST, BROKEN = Leaking(), Honest(), Broken()
+'''
+
+
+@pytest.fixture
+def stranger(install):
+    lines = "\n".join(f"{name} = strange_splits:{value}" for name, value in
+                      (("stranger", "LEAKING"), ("honest", "HONEST"), ("broken", "BROKEN")))  # fmt: skip
+    entry_points = [("kinbench.protocols", lines), ("kinbench.tasks", "toy-knee = strange_splits:TOY")]
+    install("strange-splits", entry_points, {"strange_splits": STRANGER})
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    laboratory(folder, "lab")
+    laboratory(folder, "far", ("P1", "P2", "P3", "P4"))
+    return folder
+
+
+@pytest.fixture
+def call(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("KINBENCH_DATA", raising=False)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["kinbench", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code or 0
+        shown = capsys.readouterr()
+        return code, shown.out, shown.err
+
+    return call
+
+
+def test_a_clean_protocol_of_a_stranger_passes_with_a_table(stranger, data):
+    seen = []
+    done = kinbench.check_protocol("honest", tasks="toy-knee", data=data, on_progress=lambda *now: seen.append(now))
+    assert done.ok and not done.leaks and not done.broken
+    table = done.table().set_index("dataset")
+    assert table.loc["lab", "folds"] == table.loc["lab", "persons"] == 3 and table.loc["far", "folds"] == 4
+    assert table.loc["lab", "embargo_s"] == 1.0 and len(table.loc["lab", "digest"]) == 64
+    assert seen[-1][0] == seen[-1][1] == 7
+
+
+def test_a_leaking_protocol_of_a_stranger_is_refused_a_sentence_a_leak(stranger, data, call):
+    done = kinbench.check_protocol("stranger", tasks="toy-knee", datasets="lab", data=data)
+    assert not done.ok and "leaks" in done.broken["stranger"]
+    assert any("person lab/S1 is on both sides" in sentence for sentence in done.leaks)
+    assert all(sentence.startswith("stranger · toy-knee · lab/S1: ") for sentence in done.leaks)
+    code, shown, _ = call("check", "protocol", "stranger", "--task", "toy-knee", "--data", data)
+    assert code == 1 and "LEAK  stranger · toy-knee · lab/S1: " in shown and "promises broken" in shown
+    code, shown, _ = call("check", "protocol", "honest", "-t", "toy-knee", "-d", "lab", "--data", data)
+    assert code == 0 and "3 folds checked, 0 leaks" in shown
+
+
+def test_a_protocol_over_datasets_is_checked_over_them_together(stranger, data):
+    done = kinbench.check_protocol("cross-dataset", tasks="toy-knee", datasets=["lab", "far"], data=data)
+    assert done.ok and done.rows[0].dataset == "lab + far"
+
+
+def test_a_protocol_that_raises_is_told_and_stops_no_other(stranger, data):
+    done = kinbench.check_protocol(["broken", "honest"], tasks="toy-knee", datasets="lab", data=data)
+    assert not done.ok and "ZeroDivisionError" in done.broken["broken"]
+    rows = {row.protocol: row for row in done.rows}
+    assert "ZeroDivisionError: no people" in rows["broken"].reason and rows["honest"].folds == 3
+
+
+def test_without_a_store_promises_are_tried(stranger, tmp_path, call):
+    done = kinbench.check_protocol("honest", data=tmp_path)
+    assert done.ok and done.rows == ()
+    code, shown, _ = call("check", "protocol", "honest", "--data", tmp_path)
+    assert code == 0 and "keeps its promises" in shown and "no store" in shown
+
+
+def test_an_unknown_protocol_is_refused(tmp_path, call):
+    with pytest.raises(UsageError, match="no protocol 'ugg'"):
+        kinbench.check_protocol("ugg", data=tmp_path)
+    assert call("check", "protocol", "ugg")[0] == 2
+
+
+def test_none_of_ours_is_refused(ours):
+    """Every registered protocol on the demo's people; what they promise is tried where each of them is tested."""
+    workspace = Workspace(tuple(kinbench.open(path) for path in sorted(ours.glob("*.zarr"))), ours / ".cache")
+    protocols = {name: plugin.load() for name, plugin in plugins.find("protocols").items()}
+    rows = check(workspace, protocols, {"knee-pair": plugins.get("tasks", "knee-pair").load()})
+    assert [sentence for row in rows for sentence in row.leaks] == []
+    assert {row.protocol for row in rows} == set(protocols)
+    assert not [row.reason for row in rows if "cannot be had" in (row.reason or "")]
+    assert sum(row.folds for row in rows) > 100
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory):
+    """The demo's two laboratories, two people each, for half a minute."""
+    folder = tmp_path_factory.mktemp("ours")
+    cohort = plugins.get("demos", "cohort").load()
+    for part in type(cohort)(people_per_laboratory=2, length_s=30.0).write(folder / "raw"):
+        kinbench.convert(part.adapter, part.raw, name=part.name, data=folder / "data")
+    return folder / "data"
+
+
+def test_guards_are_told_for_a_person_and_for_a_machine(call):
+    code, shown, _ = call("check", "guards")
+    assert code == 0 and "NOT CAUGHT" not in shown and "planted leaks caught" in shown
+    code, told, _ = call("check", "guards", "--json")
+    rows = json.loads(told)
+    assert code == 0 and len(rows) >= 12 and all(row["sentence"] for row in rows)
+
+
+@pytest.mark.parametrize("command", ["protocol", "guards"])
+def test_help_has_an_example(call, command):
+    code, shown, _ = call("check", command, "--help")
+    assert code == 0 and f"Example: kinbench check {command}" in shown and "--json" in shown and "--quiet" in shown
+
+
+def test_json_is_for_a_machine(stranger, data, call):
+    code, told, _ = call("check", "protocol", "stranger", "-t", "toy-knee", "--data", data, "--json")
+    plain = json.loads(told)
+    assert code == 1 and plain["ok"] is False and plain["checked"][0]["folds"] >= 3
