@@ -153,3 +153,32 @@ def test_one_sensor_late_against_the_others_is_found():
 
 def test_without_a_reference_no_sensor_is_said_to_be_in_time():
     assert verdicts(findings(inspection.check(replace(recording(), reference=None)), "sync of sensors")) == {NOT}
+
+
+# --- doubled samples and units ---------------------------------------------------------------------------------------
+
+
+def test_samples_that_repeat_at_rest_are_neither_passed_nor_failed():
+    sound = recording(still=True)
+    rows = np.sort(np.concatenate([np.arange(sound.imu.sizes["time"]), np.arange(300, 3000, 90)]))
+    imu = sound.imu.isel(time=rows)
+    again = replace(sound, imu=imu.assign_coords(time=("time", np.arange(rows.size) / RATE_HZ, {"units": "s"})))
+    check = "doubled samples"
+    assert verdicts(findings(inspection.check(sound), check)) == {"PASS"}
+    assert verdicts(findings(inspection.check(again), check)) == {NOT}
+
+
+def test_angles_all_beyond_their_range_are_a_unit_and_one_is_not():
+    t = np.arange(1000) / 100
+    names = ["hip_flexion_r", "knee_flexion_r", "ankle_dorsiflexion_r", "hip_flexion_l"]
+    standing = np.array([12.0, 8.0, 6.0, 11.0]) + np.random.default_rng(0).normal(0, 0.2, (t.size, 4))
+
+    def unit(values):
+        reference = angle_dataset(t, names, values, units="deg", convention="isb_zxy", tier="optical_marker_ik")
+        found = inspection.check(replace(recording(), imu=None, reference=reference))
+        (told,) = findings(found, "angle unit")
+        return told.verdict, told.cause
+
+    assert unit(standing)[0] != "FAIL"
+    assert unit(np.degrees(standing)) == ("FAIL", "unit:angle:deg")
+    assert unit(standing + np.array([0.0, 200.0, 0.0, 0.0]))[0] != "FAIL"

@@ -27,6 +27,8 @@ SPIKE_REACH = 12
 STUCK_S = 0.5
 TURNS_DEG = 500.0
 """No joint turns so far; degrees taken for radians are 57 times too many, even of a stiff ankle."""
+BEYOND_DOFS = 3
+"""Angles of so many joints are not beyond their limits at once by an offset."""
 _LEAST_SAMPLES = 50
 
 
@@ -221,6 +223,11 @@ def _angle_unit(angles: FloatArray, names: list[str], moving: bool) -> Finding:
             f"every sagittal angle spans at least {narrowest:.0f} deg; the unit looks wrong (deg declared as rad?)"
         )
         return Finding("angle unit", "FAIL", where, message, narrowest, "unit:angle:deg", "declare the unit deg")
+    beyond = _beyond(angles, names)
+    if beyond >= BEYOND_DOFS:
+        message = f"{beyond} angles are out of all range for most of the time, and none would be 57 times smaller"
+        return Finding("angle unit", "FAIL", where, f"{message}; the unit looks wrong (deg declared as rad?)",
+                       float(beyond), "unit:angle:deg", "declare the unit deg")  # fmt: skip
     widest = max(spans)
     told = f"the widest sagittal angle spans {widest:.3g} deg"
     if widest > 2 * np.pi:
@@ -229,6 +236,21 @@ def _angle_unit(angles: FloatArray, names: list[str], moving: bool) -> Finding:
         message = f"{told} although the sensors move; it looks like radians"
         return Finding("angle unit", "FAIL", where, message, widest, "unit:angle:rad", "declare the unit rad")
     return Finding("angle unit", "NOT ASSESSED", where, f"{told}: too little to tell", widest)
+
+
+def _beyond(angles: FloatArray, names: list[str]) -> int:
+    """Return how many angles are mostly beyond their limits, 0 where any would be so 57.3 times smaller too."""
+    count = 0
+    for name, column in zip(names, angles.T, strict=True):
+        known = column[np.isfinite(column)]
+        if name not in DOFS or known.size < _LEAST_SAMPLES:
+            continue
+        low, high = DOFS[name].limits_deg
+        smaller = np.degrees(1.0)
+        if known.min() / smaller < low or known.max() / smaller > high:
+            return 0
+        count += float(((known < low) | (known > high)).mean()) > 0.5
+    return count
 
 
 def _usual_span(column: FloatArray) -> float:
