@@ -19,6 +19,7 @@ from kinbench.inspection._estimates import (
     estimate_rate,
 )
 from kinbench.inspection.comparison import Comparison, Gait, Pair, compare, gait_of
+from kinbench.inspection.consequences import explained
 from kinbench.inspection.findings import CAUSES, Finding, Verdict, sensors_of
 from kinbench.inspection.inertia import check_carried
 from kinbench.inspection.joining import Short
@@ -97,7 +98,7 @@ def check(recording: Recording) -> list[Finding]:
     findings += check_places(recording, sensors)
     findings += check_sync(recording)
     findings += check_sensor_sync(recording)
-    return findings
+    return explained(findings, sensors)
 
 
 def check_joined(short: Short) -> dict[str, list[Finding]]:

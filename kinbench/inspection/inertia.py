@@ -15,6 +15,7 @@ from functools import cache
 from itertools import permutations, product
 
 import numpy as np
+from scipy.signal import butter, sosfiltfilt
 from scipy.spatial.transform import Rotation
 
 from kinbench.inspection.findings import Finding, FloatArray, Sensor, norm
@@ -40,6 +41,12 @@ SCALES = (0.4, 0.5, 0.6, 0.75, 5 / 6, 1.2, 4 / 3, 5 / 3, 2.0, 2.5)
 """Factors of a wrong rate among 40, 50, 60, 75, 80, 100, 120, 148, 200 and 240 Hz."""
 FULL = 0.2
 """Misfit that counts as no support at all, when evidence is summed over recordings."""
+
+LEVER = 1.15
+"""A foot's lever arm explains its acceleration better forwards: turned, 1.07 to 1.28 times as much is left (20 feet of
+walkers and runners)."""
+LEVER_HZ = 8.0
+LEVER_S = 8.0
 
 Axes = tuple[tuple[int, int, int], ...]
 IDENTITY: Axes = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
@@ -219,7 +226,7 @@ def check_carried(sensors: Sequence[Sensor]) -> Iterator[Finding]:
             continue
         found.append(one)
         yield _sensor(one, where)
-    yield _direction(found)
+    yield _direction(found) if found else _direction_by_feet(together)
     yield _rate(found)
 
 
@@ -267,6 +274,56 @@ def _direction(found: Sequence[Carried]) -> Finding:
         message = f"{forward} of {len(clear)} sensors carry gravity forwards"
         return Finding(check, "PASS", where, message, float(forward), evidence=evidence)
     return Finding(check, "NOT ASSESSED", where, "no sensor turns enough to tell", evidence=evidence)
+
+
+def _direction_by_feet(sensors: Sequence[Sensor]) -> Finding:
+    """Tell the direction of time where gravity was removed: by how feet turn about the ground and the ankle."""
+    check, where = "time direction", "imu.time"
+    ratios = [ratio for sensor in sensors if (ratio := lever(sensor)) is not None]
+    forward = sum(ratio > LEVER for ratio in ratios)
+    backward = sum(ratio < 1 / LEVER for ratio in ratios)
+    evidence = {"": float(forward), "reversal": float(backward), "of": float(forward + backward)}
+    told = f"{len(ratios)} feet turn about a point that leaves {max(ratios, default=1.0):.2f} times as much backwards"
+    if backward and not forward:
+        mend = "the file was read from its end, or every gyro's sign is turned"
+        return Finding(check, "FAIL", where, f"{told}; time runs backwards", float(backward), "reversal", mend,
+                       evidence)  # fmt: skip
+    if forward and not backward:
+        return Finding(check, "PASS", where, told, float(forward), evidence=evidence)
+    return Finding(check, "NOT ASSESSED", where, "no sensor turns enough to tell", evidence=evidence)
+
+
+def lever(sensor: Sensor) -> float | None:
+    """Return how much more of a foot's acceleration is left unexplained with time turned, None where it says little.
+
+    A foot rolls over the ground and swings about the ankle: its acceleration is alpha x r + omega x (omega x r) with
+    one lever arm r for both terms, of which only the first changes its sign with time.
+    """
+    if sensor.acc is None or sensor.gyr is None or not sensor.segment.startswith("foot") or sensor.rate_hz <= 0:
+        return None
+    known = np.asarray(np.isfinite(np.hstack([sensor.acc, sensor.gyr])).all(axis=1))
+    if known.sum() < LEVER_S * sensor.rate_hz or known.mean() < 0.5:
+        return None
+    sos = butter(2, min(LEVER_HZ, 0.4 * sensor.rate_hz), fs=sensor.rate_hz, output="sos")
+    rate, force = (sosfiltfilt(sos, np.where(known[:, None], v, 0.0), axis=0) for v in (sensor.gyr, sensor.acc))
+    turn, grow = _cross(rate), _cross(np.gradient(rate, 1.0 / sensor.rate_hz, axis=0))
+    used = known & (norm(rate) > MOVING_RAD_S)
+    if used.sum() < LEVER_S * sensor.rate_hz:
+        return None
+    inward, along = (turn @ turn)[used].reshape(-1, 3), grow[used].reshape(-1, 3)
+    rest, told = np.tile(np.eye(3), (int(used.sum()), 1)), force[used].reshape(-1)
+    left = []
+    for way in (1, -1):
+        matrix = np.column_stack([inward + way * along, rest])
+        left.append(float(((told - matrix @ np.linalg.lstsq(matrix, told, rcond=None)[0]) ** 2).sum()))
+    return left[1] / left[0] if left[0] > 0 else None
+
+
+def _cross(vectors: FloatArray) -> FloatArray:
+    """Return the matrices (n, 3, 3) of the cross product with each vector."""
+    x, y, z = vectors.T
+    o = np.zeros(len(vectors))
+    return np.moveaxis(np.array([[o, -z, y], [z, o, -x], [-y, x, o]]), 2, 0)
 
 
 def _rate(found: Sequence[Carried]) -> Finding:

@@ -2,29 +2,28 @@
 
 A flexion's rate is the distal segment's angular rate about Z minus the proximal's. Where the declared sensors do not
 give it, every single mistake that could explain that is tried: two sensors exchanged, one sensor's axes exchanged or
-turned round, every sign turned (time backwards). The one that mends all joints and spoils none is named; gravity helps
-to choose among axes that turn alike.
+turned round, every sign turned (time backwards), an angle's sign turned, two angles exchanged. The one that mends all
+joints and spoils none is named; gravity helps to choose among axes that turn alike.
+
+Of a single joint, two sensors exchanged, its sign turned and time turned all look the same. There the sign of a knee's
+own angle decides, then which of the two turns faster, then what is the smaller mistake; what is left open is told.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 import xarray as xr
-from scipy.ndimage import binary_dilation
-from scipy.signal import butter, sosfiltfilt
 
 from kinbench.inspection.findings import BoolArray, FloatArray, Sensor, median_rate_hz, norm
 from kinbench.inspection.inertia import IDENTITY, cause_of, signed_axes
+from kinbench.inspection.rates import CUTOFF_HZ, low_passed
 from kinbench.schema import DOFS, Dof
 
-CUTOFF_HZ = 6.0
 GRID_LIMIT_HZ = 200.0
-GUARD_S = 0.15
-MAX_GAP_S = 0.1
 LEAST_S = 3.0
 """As for the single joint (``mounting``): the low-pass of both rates, and what near holes does not count."""
 SPOILT = 0.12
@@ -35,13 +34,32 @@ UPRIGHT = 0.15
 """How much gravity's cosine with the segment's Y counts beside correlations, per sensor that is read otherwise."""
 
 
+FASTER = 0.05
+"""How much it counts, beside correlations, that of two exchanged sensors the upper would turn faster by a fifth."""
+BENT = 0.05
+"""The same, that a knee's angle is mostly negative, for its sign."""
+SMALLER = {"sign": 0.0, "side": -0.01, "label": -0.01, "reversal": -0.02, "sign:all": -0.05}
+"""What counts for mistakes that explain alike: one of several angles, sensors or signs rather than all of time."""
+OPEN = 0.05
+"""Explanations of another kind that score so nearly as well are told with the best."""
+
+
 @dataclass(frozen=True)
 class Explanation:
-    """A mistake that would explain joint rates: its cause, and r of each joint if it were mended."""
+    """A mistake that would explain joint rates: its cause, and r of each joint if it were mended.
+
+    ``rivals`` are causes of other kinds that would explain them as well.
+    """
 
     cause: str
     r: Mapping[str, float]
     score: float
+    rivals: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """The first word of the cause."""
+        return self.cause.partition(":")[0]
 
 
 @dataclass(frozen=True)
@@ -52,6 +70,11 @@ class _Joint:
     covariance: FloatArray
     shared: FloatArray
     power: float
+    bent: float
+    """The 95th and 5th percentile of the angle together, deg: a knee's is positive."""
+    target: FloatArray
+    seen: BoolArray
+    heard: BoolArray
 
 
 class JointRates:
@@ -64,6 +87,7 @@ class JointRates:
                 first.setdefault(sensor.segment, sensor)
         self.sensors = list(first.values())
         self._up = [_gravity(sensor) for sensor in self.sensors]
+        self._inputs: FloatArray = np.zeros((0, 0))
         self._joints = list(self._measured(reference))
 
     @property
@@ -93,22 +117,25 @@ class JointRates:
         moved, heard = [], []
         for sensor in self.sensors:
             assert sensor.gyr is not None  # chosen so
-            values, known = _low_passed(sensor.time + sensor.clock_offset_s, sensor.gyr, grid, rate_hz, cutoff_hz)
+            values, known = low_passed(sensor.time + sensor.clock_offset_s, sensor.gyr, grid, rate_hz, cutoff_hz)
             moved.append(values)
             heard.append(known)
-        inputs = np.concatenate(moved, axis=1)
+        inputs = self._inputs = np.concatenate(moved, axis=1)
         for column, dof in wanted:
-            angle = np.radians(_known(reference, column))[:, None]
-            flexion, seen = _low_passed(time, angle, grid, rate_hz, cutoff_hz)
+            angle = np.radians(known_angle(reference, column))[:, None]
+            flexion, seen = low_passed(time, angle, grid, rate_hz, cutoff_hz)
             ends = segments.index(dof.proximal), segments.index(dof.distal)
             both = seen & heard[ends[0]] & heard[ends[1]]
             if both.sum() < LEAST_S * rate_hz:
                 continue
-            target = np.gradient(flexion[:, 0], 1.0 / rate_hz)[both]
-            target = target - target.mean()
+            rate = np.gradient(flexion[:, 0], 1.0 / rate_hz)
+            target = rate[both] - rate[both].mean()
+            bent = float(np.degrees(np.percentile(flexion[both], (5, 95)).sum()))
             given = np.nan_to_num(inputs[both])
             given = given - given.mean(axis=0)
-            yield _Joint(dof, *ends, given.T @ given, given.T @ target, float(target @ target))
+            heard_both = heard[ends[0]] & heard[ends[1]]
+            yield _Joint(dof, *ends, given.T @ given, given.T @ target, float(target @ target), bent, rate, seen,
+                         heard_both)  # fmt: skip
 
     def r(self, worn: Sequence[int] | None = None, z: Mapping[int, FloatArray] | None = None) -> dict[str, float]:
         """Return the correlation of each flexion's rate with its sensors'.
@@ -141,20 +168,27 @@ class JointRates:
         """Return the single mistake that best explains the joints which the declared sensors do not, if one does.
 
         ``forward``: it is known that time runs forwards. Else every joint turned round speaks for time running
-        backwards, as it does for the two sensors of a single joint exchanged.
+        backwards.
         """
         asis = self.r()
         found = [
             other for other in self._mistakes(asis)
             if _mends(asis, other.r) and not (forward and other.cause == "reversal")
         ]  # fmt: skip
-        return max(found, key=lambda other: other.score) if found else None
+        if not found:
+            return None
+        best = max(found, key=lambda other: other.score)
+        rivals = dict.fromkeys(
+            other.cause for other in found if other.kind != best.kind and other.score > best.score - OPEN
+        )
+        return replace(best, rivals=tuple(rivals))
 
     def _mistakes(self, asis: Mapping[str, float]) -> Iterator[Explanation]:
         count = len(self.sensors)
         places = range(count)
         total = sum(asis.values())
-        yield Explanation("reversal", turned := {name: -r for name, r in asis.items()}, sum(turned.values()) - total)
+        yield from self._signs(asis)
+        yield from self._angles(asis)
         for one, other in combinations(places, 2):
             worn = list(places)
             worn[one], worn[other] = other, one
@@ -163,7 +197,8 @@ class JointRates:
                 self._upright(one, other) + self._upright(other, one)
                 - self._upright(one, one) - self._upright(other, other)
             )  # fmt: skip
-            yield Explanation(self._exchange(one, other), r, sum(r.values()) - total + upright)
+            yield Explanation(self._exchange(one, other), r, sum(r.values()) - total + upright + SMALLER["label"]
+                              + self._faster(one, other))  # fmt: skip
         pairs = [(self._place(s.segment[:-1] + "r"), i) for i, s in enumerate(self.sensors) if s.segment[-2:] == "_l"]
         both = [(right, left) for right, left in pairs if right is not None]
         if len(both) > 1:
@@ -185,6 +220,66 @@ class JointRates:
                 name = f"{cause_of(axes)}:{self.sensors[place].name}"
                 yield Explanation(name, r, sum(r.values()) - total + upright - mirrored)
 
+    def _signs(self, asis: Mapping[str, float]) -> Iterator[Explanation]:
+        """Yield the signs of one angle, of one in both legs, and of all turned, and of time."""
+        groups = {name: [name] for name in asis}
+        for name in asis:
+            if name[-2:] in ("_r", "_l"):
+                groups.setdefault(name[:-2], [other for other in asis if other[:-2] == name[:-2]])
+        bent = {joint.dof.name: joint.bent for joint in self._joints if joint.dof.name.startswith("knee")}
+        for group, names in groups.items():
+            knees = [bent[name] for name in names if name in bent]
+            if any(value > 0 for value in knees):
+                continue  # a knee that bends as it can is not turned
+            r = {name: -value if name in names else value for name, value in asis.items()}
+            gain = sum(r.values()) - sum(asis.values())
+            yield Explanation(f"sign:{group}", r, gain + SMALLER["sign"] + (BENT if knees else 0.0))
+        turned = {name: -value for name, value in asis.items()}
+        gain = sum(turned.values()) - sum(asis.values())
+        yield Explanation("reversal", turned, gain + SMALLER["reversal"])
+        if not any(value > 0 for value in bent.values()):
+            yield Explanation("sign:all", turned, gain + SMALLER["sign:all"])
+
+    def _angles(self, asis: Mapping[str, float]) -> Iterator[Explanation]:
+        """Yield two angles exchanged, and two in both legs."""
+        crossed = {
+            (first.dof.name, second.dof.name): {
+                first.dof.name: self._crossed(first, second), second.dof.name: self._crossed(second, first)
+            }
+            for first, second in combinations(self._joints, 2)
+        }  # fmt: skip
+        for (first, second), r in crossed.items():
+            told = {**asis, **r}
+            gain = sum(told.values()) - sum(asis.values())
+            yield Explanation(_angles(first, second), told, gain)
+            others = first[:-1] + "rl"[first[-1] == "r"], second[:-1] + "rl"[second[-1] == "r"]
+            if first[-2:] == second[-2:] == "_r" and others in crossed:
+                told |= crossed[others]
+                gain = sum(told.values()) - sum(asis.values())
+                yield Explanation(_angles(first[:-2], second[:-2]), told, gain)
+
+    def _crossed(self, joint: _Joint, other: _Joint) -> float:
+        """Return the correlation of another joint's angle's rate with this joint's sensors, as declared."""
+        both = joint.heard & other.seen
+        if both.sum() < 50:
+            return 0.0
+        said = np.zeros(int(both.sum()))
+        for place, sign in ((joint.distal, joint.dof.sign), (joint.proximal, -joint.dof.sign)):
+            said += sign * self._inputs[both, 3 * place : 3 * place + 3] @ self.sensors[place].rotation[2]
+        if said.std() == 0 or other.target[both].std() == 0:
+            return 0.0
+        return float(np.corrcoef(said, other.target[both])[0, 1])
+
+    def _faster(self, one: int, other: int) -> float:
+        """Return what speaks for exchanging two neighbours: each segment of a leg turns faster than the one above."""
+        for joint in self._joints:
+            if {joint.proximal, joint.distal} == {one, other} and not joint.dof.proximal.startswith("pelvis"):
+                power = np.diag(joint.covariance)
+                upper, lower = (float(power[3 * at : 3 * at + 3].sum()) for at in (joint.proximal, joint.distal))
+                if min(upper, lower) > 0:
+                    return FASTER * float(np.clip(0.5 * np.log(upper / lower) / np.log(1.2), -1.0, 1.0))
+        return 0.0
+
     def _exchange(self, one: int, other: int) -> str:
         first, second = sorted((self.sensors[one].segment, self.sensors[other].segment))
         if first[:-2] == second[:-2]:
@@ -200,6 +295,12 @@ class JointRates:
     def _cosine(self, rotation: FloatArray, data: int) -> float:
         up = self._up[data]
         return 0.0 if up is None else float(rotation[1] @ up)
+
+
+def _angles(one: str, other: str) -> str:
+    """Return the name of two angles' exchange."""
+    first, second = sorted((one, other))
+    return f"side:{first[:-2]}" if first[:-2] == second[:-2] else f"label:{first}<->{second}"
 
 
 def _mends(asis: Mapping[str, float], r: Mapping[str, float]) -> bool:
@@ -222,29 +323,10 @@ def _gravity(sensor: Sensor) -> FloatArray | None:
     return mean / length if length > 0.5 * float(norm(known).mean()) else None
 
 
-def _known(reference: xr.Dataset, column: int) -> FloatArray:
+def known_angle(reference: xr.Dataset, column: int) -> FloatArray:
     """Return one angle in deg, NaN where masked."""
     angle = np.array(reference["angle"].values[:, column], dtype=np.float64)
     if "valid" in reference:
         mask = np.asarray(reference["valid"].values, dtype=bool)
         angle[~(mask if mask.ndim == 1 else mask[:, column])] = np.nan
     return angle
-
-
-def _low_passed(
-    time: FloatArray, values: FloatArray, grid: FloatArray, rate_hz: float, cutoff_hz: float
-) -> tuple[FloatArray, BoolArray]:
-    """Return signals (n, k) on the grid, low-passed, and which samples stand away from every hole."""
-    known = np.isfinite(values).all(axis=1)
-    at = time[known]
-    if at.size < 20:
-        return np.zeros((grid.size, values.shape[1])), np.zeros(grid.size, dtype=bool)
-    sos = butter(4, cutoff_hz, fs=rate_hz, output="sos")
-    between = np.stack([np.interp(grid, at, column) for column in values[known].T], axis=1)
-    smooth: FloatArray = sosfiltfilt(sos, between, axis=0)
-    after = np.clip(np.searchsorted(at, grid), 1, at.size - 1)
-    hole = at[after] - at[after - 1] > max(MAX_GAP_S, 1.5 * float(np.median(np.diff(at))))
-    hole |= (grid < at[0]) | (grid > at[-1])
-    guard = np.ones(2 * round(GUARD_S * rate_hz) + 1, dtype=bool)
-    ends = np.pad(hole, 1, constant_values=True)  # the filter knows nothing beyond them either
-    return smooth, ~np.asarray(binary_dilation(ends, structure=guard)[1:-1], dtype=bool)

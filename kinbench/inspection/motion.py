@@ -13,8 +13,9 @@ import numpy as np
 import xarray as xr
 from scipy.spatial.transform import Rotation
 
-from kinbench.inspection.findings import Finding, FloatArray, Sensor, Verdict, median_rate_hz, norm
+from kinbench.inspection.findings import BoolArray, Finding, FloatArray, Sensor, Verdict, median_rate_hz, norm
 from kinbench.inspection.inertia import IDENTITY, Axes, carried_length, cause_of, signed_axes, spelt
+from kinbench.inspection.rates import CUTOFF_HZ, Agreement, agreement, low_passed, slices
 from kinbench.schema import GRAVITY
 
 GRAVITY_TOLERANCE = 0.3
@@ -31,16 +32,33 @@ UP_LIMIT_DEG = 15.0
 """Mean R acc points up within a degree on good devices, for mean acceleration over seconds is gravity."""
 RATE_RATIO = (0.8, 1.25)
 """|gyr| over the rate of the orientation: 0.999 to 1.002 on good devices, 25 % off where an optical one is noisy."""
-FUSED_RATIO = (0.9, 1.1)
-"""A device's own orientation is made of its gyro: the median ratio is 1 to the clock's accuracy, and in
-impacts, which a filter smooths, within some hundredths."""
+CLOSE_RATIO = (0.9, 1.1)
+CLOSE_R = 0.98
+"""A device's own orientation is made of its gyro: the ratio is 1 to the clock's accuracy, and in impacts, which a
+filter smooths, within some hundredths. So it is where a reference's orientation shares all of the gyro's motion."""
 STRIDES_TOLERANCE = 1.0
 """m s-2 around 9.81 over some strides without rest: what changes of speed and a biased accelerometer leave."""
 DEG = float(np.degrees(1.0))
 FAST_RAD_S = 40.0
 """No body segment turns at 40 rad/s for 1 % of the time: such a figure is in deg/s."""
 SLOW_RAD_S = 0.25
+AGREED_R = 0.9
+"""Where two rates share less on free axes (low-passed), neither their slope nor their offset means anything."""
+TURNED_R = 0.95
+OWN_TURNED_DEG = 10.0
+"""A device's gyro and its own orientation have one frame: up to 1.3 degrees apart on three labs' devices."""
+SEGMENT_TURNED_DEG = {"nominal": 60.0, "": 35.0}
+"""Against the reference's segment, by the rotation's origin: a sensor strapped on the outside of a thigh is up to 50
+degrees round it, real and right."""
+BIAS_RAD_S = 0.1
+"""Of a gyro against its orientation: up to 0.036 on three labs' devices, raw ones included."""
+REST_BIAS_RAD_S = 0.15
+"""The same at rest, where people sway."""
+OWN_LATE_S = 0.03
+OWN_LATE_SAMPLES = 2.5
+"""A filter's orientation may be a sample late."""
 _MOVING_RAD_S = 0.3
+_STEADY_RAD_S = 0.1
 _LEAST_S = 2.0
 _DECLARED = "sensor_to_world"
 
@@ -175,17 +193,45 @@ class Rates:
     by_orientation: FloatArray
 
 
-def rates_of(sensor: Sensor) -> Rates | None:
-    """Return the sensor's rate by gyroscope and by its own orientation; None unless it moves for two seconds."""
+@dataclass(frozen=True)
+class Pair:
+    """The same on one even grid, low-passed, ``known`` away from holes, and how they agree."""
+
+    rates: Rates
+    known: BoolArray
+    rate_hz: float
+    agreed: Agreement | None
+
+    def moving(self) -> Rates | None:
+        """Return both while it turns, the lag taken out where it is clear; None where it hardly turns.
+
+        It turns where it does so for two seconds, or where both agree though it is slow.
+        """
+        lag = round(self.agreed.lag_s * self.rate_hz) if self.agreed is not None and lagging(self.agreed) else 0
+        late, early = slices(lag)
+        known = self.known[late] & self.known[early]
+        gyr, other = self.rates.gyr[late].copy(), self.rates.by_orientation[early]
+        gyr[~known] = np.nan
+        return _moving(Rates(gyr, other), self.rate_hz) or (
+            Rates(gyr[known], other[known]) if _agrees(self.agreed) else None
+        )
+
+
+def lagging(agreed: Agreement) -> bool:
+    """Whether two rates clearly share more at their lag than without one."""
+    return agreed.r > AGREED_R and agreed.r - agreed.unlagged_r > 0.02
+
+
+def pair_of(sensor: Sensor) -> Pair | None:
+    """Return the sensor's rate by gyroscope and by its own orientation; None where it has not both."""
     if sensor.gyr is None or sensor.quat is None:
         return None
-    turned = body_rate(sensor.time, sensor.quat)
-    return _moving(Rates((sensor.gyr[1:] + sensor.gyr[:-1]) / 2, turned), sensor.rate_hz)
+    return _paired(sensor, sensor.gyr, sensor.time, sensor.quat)
 
 
-def segment_rates_of(
+def segment_pair_of(
     sensor: Sensor, reference: xr.Dataset | None, *, order: tuple[int, ...] = (0, 1, 2, 3), sign: int = 1
-) -> Rates | None:
+) -> Pair | None:
     """Return the rate by gyroscope, in segment axes, and by the reference's orientation of that segment.
 
     ``order`` and ``sign`` are another way to read the reference's quaternions.
@@ -197,13 +243,20 @@ def segment_rates_of(
         return None
     time = np.asarray(reference["time"].values, dtype=np.float64)
     quat = np.asarray(reference["segment_quat"].values[:, names.index(sensor.segment)], dtype=np.float64)
-    turned = body_rate(time, quat[:, order] * (1, sign, sign, sign))
-    gyr = sensor.gyr @ sensor.rotation.T
-    middle = (time[1:] + time[:-1]) / 2
-    resampled = np.stack(
-        [np.interp(middle, sensor.time, gyr[:, axis], left=np.nan, right=np.nan) for axis in range(3)], axis=1
-    )
-    return _moving(Rates(_smooth(resampled), _smooth(turned)), median_rate_hz(time))
+    return _paired(sensor, sensor.gyr @ sensor.rotation.T, time, quat[:, order] * (1, sign, sign, sign))
+
+
+def _paired(sensor: Sensor, gyr: FloatArray, time: FloatArray, quat: FloatArray) -> Pair | None:
+    rate_hz = min(sensor.rate_hz, median_rate_hz(time))
+    if rate_hz <= 0 or any((np.diff(at) <= 0).any() for at in (time, sensor.time)):
+        return None
+    clock = sensor.time if time is sensor.time else sensor.time + sensor.clock_offset_s
+    grid = np.arange(max(time[0], clock[0]), min(time[-1], clock[-1]), 1.0 / rate_hz)
+    cutoff_hz = min(CUTOFF_HZ, 0.4 * rate_hz)
+    turned, seen = low_passed((time[1:] + time[:-1]) / 2, body_rate(time, quat), grid, rate_hz, cutoff_hz)
+    measured, heard = low_passed(clock, gyr, grid, rate_hz, cutoff_hz)
+    known = seen & heard
+    return Pair(Rates(measured, turned), known, rate_hz, agreement(measured, turned, known, rate_hz))
 
 
 def _moving(rates: Rates, rate_hz: float) -> Rates | None:
@@ -224,35 +277,43 @@ def body_rate(time: FloatArray, quat: FloatArray) -> FloatArray:
     return rate
 
 
-def _smooth(values: FloatArray, half: int = 3) -> FloatArray:
-    """Return a running mean: optical orientations are noisy when differentiated."""
-    kernel = np.ones(2 * half + 1) / (2 * half + 1)
-    return np.stack([np.convolve(values[:, axis], kernel, mode="same") for axis in range(values.shape[1])], axis=1)
-
-
 def check_gyro_unit(sensors: Sequence[Sensor], reference: xr.Dataset | None) -> Iterator[Finding]:
     """Tell rad/s and deg/s apart: by orientation, per sensor; where there is none, by what bodies do, all together."""
     alone = []
     for sensor in sensors:
         if sensor.gyr is None:
             continue
-        rates = rates_of(sensor) or segment_rates_of(sensor, reference)
-        if rates is None:
+        pair = pair_of(sensor) or segment_pair_of(sensor, reference)
+        found = None if pair is None else _unit(sensor, pair)
+        if found is None:
             alone.append(sensor)
-            continue
-        speed = norm(rates.by_orientation)
-        ratio = float(np.median(norm(rates.gyr) / speed)) if sensor.quat is not None else float(
-            (norm(rates.gyr) * speed).sum() / (speed**2).sum()
-        )  # fmt: skip
-        yield _rate_ratio(f"imu.gyr[{sensor.name}]", ratio, fused=sensor.quat is not None)
+        else:
+            yield found
     if alone:
         yield _plausible_rate(alone)
 
 
-def _rate_ratio(where: str, ratio: float, *, fused: bool) -> Finding:
-    """Judge the slope of angular rate over that of an orientation, the device's own (``fused``) or the reference's."""
+def _unit(sensor: Sensor, pair: Pair) -> Finding | None:
+    """Judge how much faster the gyro turns than the orientation; None where it hardly turns."""
+    where, agreed = f"imu.gyr[{sensor.name}]", pair.agreed
+    if agreed is not None and agreed.seconds > _LEAST_S and agreed.r > CLOSE_R:
+        return _rate_ratio(where, agreed.slope / agreed.r, close=True)
+    rates = pair.moving()
+    if rates is None:
+        return None
+    ratio = float(np.median(norm(rates.gyr) / norm(rates.by_orientation)))
+    found = _rate_ratio(where, ratio, close=sensor.quat is not None)
+    if found.kind != "rate" or (agreed is not None and agreed.r > AGREED_R):
+        return found
+    # Another sensor's motion is faster or slower than this one's too: only what agrees has a slope.
+    told = f"the gyro is {ratio:.3g} times the rate of the orientation, with which it does not agree on any axes"
+    return Finding("gyro unit", "NOT ASSESSED", where, told, ratio)
+
+
+def _rate_ratio(where: str, ratio: float, *, close: bool) -> Finding:
+    """Judge the slope of angular rate over an orientation's, which is ``close``: the device's own, or it follows it."""
     told = f"the gyro is {ratio:.3g} times the rate of the orientation"
-    low, high = FUSED_RATIO if fused else RATE_RATIO
+    low, high = CLOSE_RATIO if close else RATE_RATIO
     check = "gyro unit"
     if low <= ratio <= high:
         return Finding(check, "PASS", where, told, ratio)
@@ -315,18 +376,70 @@ def check_axes(sensor: Sensor, reference: xr.Dataset | None) -> Iterator[Finding
     if sensor.gyr is None:
         return
     where = f"imu.gyr[{sensor.name}]"
+    own = pair_of(sensor)
     if sensor.quat is not None:
-        rates = rates_of(sensor)
-        yield (
-            Finding("gyro axes", "NOT ASSESSED", where, "too little motion, or no gyro or orientation")
-            if rates is None
-            else _axes(where, "gyro axes", rates, "its own orientation", same_device=True)
-        )
-    rates = segment_rates_of(sensor, reference)
-    if rates is None:
+        yield _axes(where, "gyro axes", own, "its own orientation", OWN_TURNED_DEG, same_device=True)
+    if own is not None:
+        yield _late(sensor, own)
+    segment = segment_pair_of(sensor, reference)
+    yield _bias(sensor, own or segment)
+    if segment is None or segment.moving() is None:
         return
-    found = _axes(where, "segment axes", rates, f"the reference's {sensor.segment}", same_device=False)
+    limit_deg = SEGMENT_TURNED_DEG.get(sensor.rotation_origin, SEGMENT_TURNED_DEG[""])
+    found = _axes(where, "segment axes", segment, f"the reference's {sensor.segment}", limit_deg, same_device=False)
     yield found if found.verdict == "PASS" else _read_otherwise(sensor, reference, found)
+
+
+def _agrees(agreed: Agreement | None) -> bool:
+    """Whether two rates are so alike that it is no chance, however slow."""
+    return agreed is not None and agreed.seconds > _LEAST_S and agreed.r > TURNED_R
+
+
+def _late(sensor: Sensor, pair: Pair) -> Finding:
+    """Judge how late a gyro is against its own device's orientation."""
+    check, where, agreed = "orientation lag", f"imu.quat[{sensor.name}]", pair.agreed
+    if agreed is None or agreed.seconds < 2 * _LEAST_S or agreed.r < AGREED_R:
+        return Finding(check, "NOT ASSESSED", where, "too little motion, or gyro and orientation do not agree")
+    told = f"the gyro is {agreed.lag_s:+.3f} s late against its own orientation"
+    if abs(agreed.lag_s) > max(OWN_LATE_S, OWN_LATE_SAMPLES / pair.rate_hz) and lagging(agreed):
+        mend = "place each signal by its own counter or clock"
+        return Finding(check, "FAIL", where, told, agreed.lag_s, "clock:late", mend)
+    return Finding(check, "PASS", where, told, agreed.lag_s)
+
+
+def _bias(sensor: Sensor, pair: Pair | None) -> Finding:
+    """Judge the offset of a gyro: against an orientation, else at rest."""
+    check, where = "gyro bias", f"imu.gyr[{sensor.name}]"
+    agreed = None if pair is None else pair.agreed
+    least_r = AGREED_R if sensor.quat is not None else CLOSE_R
+    if agreed is not None and agreed.seconds > 2 * _LEAST_S and agreed.r > least_r:
+        value, limit = float(norm(agreed.bias)), BIAS_RAD_S
+        told = f"{value:.3f} rad/s more than the orientation turns"
+    else:
+        rest = _resting_rates(sensor)
+        value, limit = float(norm(np.median(rest, axis=0))) if len(rest) else 0.0, REST_BIAS_RAD_S
+        if len(rest) < REST_WINDOWS or float(norm(rest.std(axis=0))) > limit / 2:
+            return Finding(check, "NOT ASSESSED", where, "no orientation that agrees, and not at rest")
+        told = f"{value:.3f} rad/s at rest"
+    if value > limit:
+        return Finding(check, "FAIL", where, f"{told}; a constant was added to it", value, "bias:gyr",
+                       "subtract the mean at rest")  # fmt: skip
+    return Finding(check, "PASS", where, told, value)
+
+
+def _resting_rates(sensor: Sensor) -> FloatArray:
+    """Return the mean angular rate (windows, 3) of half seconds in which acceleration is still and the rate steady."""
+    none: FloatArray = np.zeros((0, 3))
+    if sensor.gyr is None or sensor.acc is None:
+        return none
+    length = max(3, round(REST_S * sensor.rate_hz))
+    count = len(sensor.acc) // length
+    acc, gyr = (v[: count * length].reshape(count, length, 3) for v in (sensor.acc, sensor.gyr))
+    scale = np.sqrt(np.nanmean(norm(sensor.acc) ** 2))
+    spread = norm(acc.std(axis=1))
+    still = (spread < REST_SHARE * scale) & (spread > 0) & (norm(gyr.std(axis=1)) < _STEADY_RAD_S)
+    found: FloatArray = gyr[still].mean(axis=1) if still.any() else none
+    return found
 
 
 def _read_otherwise(sensor: Sensor, reference: xr.Dataset | None, found: Finding) -> Finding:
@@ -335,7 +448,8 @@ def _read_otherwise(sensor: Sensor, reference: xr.Dataset | None, found: Finding
     by_axes = max((v for k, v in found.evidence.items() if k != "of"), default=0.0) / full if full else 0.0
     for cause, order, sign in (("quaternion:direction", (0, 1, 2, 3), -1), ("quaternion:order", (3, 0, 1, 2), 1),
                                ("quaternion:order+direction", (3, 0, 1, 2), -1)):  # fmt: skip
-        rates = segment_rates_of(sensor, reference, order=order, sign=sign)
+        pair = segment_pair_of(sensor, reference, order=order, sign=sign)
+        rates = None if pair is None else pair.moving()
         if rates is None:
             continue
         scale = np.sqrt((rates.gyr**2).sum() * (rates.by_orientation**2).sum())
@@ -364,7 +478,34 @@ def _rotation(sensor: Sensor) -> Finding:
     return Finding("handedness", "PASS", where, f"a right-handed rotation ({sensor.rotation_origin})", 1.0)
 
 
-def _axes(where: str, check: str, rates: Rates, whom: str, *, same_device: bool) -> Finding:
+def _axes(
+    where: str, check: str, pair: Pair | None, whom: str, limit_deg: float, *, same_device: bool
+) -> Finding:
+    """Judge axes that are exchanged or turned round, then any other angle that the rates share motion at."""
+    agreed = None if pair is None else pair.agreed
+    rates = None if pair is None else pair.moving()
+    if rates is None:
+        return Finding(check, "NOT ASSESSED", where, "too little motion, or no gyro or orientation")
+    found = _signed(where, check, rates, whom, same_device=same_device)
+    if (found.verdict == "FAIL" and found.kind == "axes") or agreed is None or not _agrees(agreed):
+        return found
+    if not agreed.mirrored and agreed.angle_deg <= limit_deg:
+        return found
+    told = f"agrees with {whom} when turned by {agreed.angle_deg:.0f} deg, correlation {agreed.r:.2f}"
+    if not agreed.determined:
+        message = f"{told}, but it turns about one axis only, which leaves the angle about it open"
+        return Finding(check, "NOT ASSESSED", where, message, agreed.angle_deg, evidence=found.evidence)
+    # rotation[:, i] is where the axis i of the other points; axes[i] where the gyro's does.
+    nearest = max(signed_axes(), key=lambda axes: float((agreed.rotation * np.array(axes)).sum()))
+    if nearest == IDENTITY:
+        cause, mend = f"axes:{agreed.angle_deg:.0f}deg", "turn the sensor's axes by the rotation between them"
+    else:
+        cause, mend = cause_of(nearest), f"read the axes as ({spelt(nearest)})"
+        told = f"agrees with {whom} read as ({spelt(nearest)}), correlation {agreed.r:.2f}"
+    return Finding(check, "FAIL", where, f"{told}; one of them is turned", agreed.angle_deg, cause, mend)
+
+
+def _signed(where: str, check: str, rates: Rates, whom: str, *, same_device: bool) -> Finding:
     scale = max(float(np.sqrt((rates.gyr**2).sum() * (rates.by_orientation**2).sum())), 1e-12)
     shared = rates.gyr.T @ rates.by_orientation / scale  # [from, to]
     scores = {axes: float(sum(shared[i] @ axes[i] for i in range(3))) for axes in signed_axes()}
@@ -487,9 +628,8 @@ def _agreement(sensor: Sensor, quat: FloatArray) -> float:
     """Return the cosine between gyro and the rate of this reading, 0 where it cannot be told."""
     if sensor.gyr is None:
         return 0.0
-    rates = _moving(
-        Rates((sensor.gyr[1:] + sensor.gyr[:-1]) / 2, body_rate(sensor.time, quat)), sensor.rate_hz
-    )  # fmt: skip
+    pair = _paired(sensor, sensor.gyr, sensor.time, quat)
+    rates = None if pair is None else pair.moving()
     if rates is None:
         return 0.0
     scale = np.sqrt((rates.gyr**2).sum() * (rates.by_orientation**2).sum())

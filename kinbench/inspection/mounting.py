@@ -15,6 +15,7 @@ import xarray as xr
 
 from kinbench.alignment import rate_correlation
 from kinbench.inspection.findings import Finding, Sensor, Verdict, norm
+from kinbench.inspection.hinges import check_hinges
 from kinbench.inspection.joints import Explanation, JointRates
 from kinbench.inspection.motion import still_windows
 from kinbench.schema import DOFS, Dof
@@ -54,6 +55,7 @@ def check_joint_axes(
     The first sensor with a gyro on a segment speaks for it, as in the tasks. Joints without two sensors are passed
     over in silence: there is nothing declared that could be wrong.
     """
+    yield from check_hinges(sensors, reference)
     if reference is None or "angle" not in reference:
         return
     first: dict[str, Sensor] = {}
@@ -113,6 +115,8 @@ def _joint_axes(joint: _Joint, told: _Told) -> Finding:
     if told.explanation is not None:
         cause = told.explanation.cause
         remedy += f"; {cause} would explain it, r {told.explanation.r[name]:.2f}"
+        if told.explanation.rivals:
+            remedy += f", and so would {' or '.join(told.explanation.rivals)}"
     return Finding(check, verdict, where, f"{seen}; {remedy}", r, cause, remedy, evidence)
 
 
