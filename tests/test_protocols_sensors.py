@@ -32,7 +32,7 @@ from kinbench.runner import plan, run
 from kinbench.runner.predictions import unpack
 from kinbench.runner.workspace import Workspace
 from kinbench.tasks import Task
-from kinbench.testing import check_protocol
+from kinbench.testing import check_model, check_protocol
 
 SUBSETS = {SENSOR_SUBSETS_UI: UI, SENSOR_SUBSETS_UG: UG, SENSOR_SUBSETS_UA: UA}
 STRESSES = (PLACEMENT_STRESS, PLACEMENT_STRESS_AUGMENTED, PLACEMENT_STRESS_SITES)
@@ -432,6 +432,41 @@ def test_copies_of_a_fit_enter_its_digest_and_their_absence_does_not():
     assert fit_digest(turned_about, PAIR) != fit_digest(copied, PAIR)
 
 
+def moved(models, by_deg):
+    """Models whose every answer is moved by so much."""
+    for model in models:
+        known = model._fitted
+        weights = known.weights.copy()
+        weights[:, -1] += by_deg
+        model._fitted = replace(known, weights=weights)
+        yield model
+
+
+class Short(Ridge):
+    def fit_subsets(self, train, valid, subsets, *, seed):
+        yield from super().fit_subsets(train, valid, subsets[1:], seed=seed)
+
+
+class Off(Ridge):
+    def fit_subsets(self, train, valid, subsets, *, seed):
+        yield from moved(super().fit_subsets(train, valid, subsets, seed=seed), 0.01)
+
+
+class Sociable(Ridge):
+    def fit_subsets(self, train, valid, subsets, *, seed):
+        yield from moved(super().fit_subsets(train, valid, subsets, seed=seed), 1e-5 * len(subsets))
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [(Short, "one model for each set"), (Off, "must predict as one fitted"), (Sociable, "not depend on which other")],
+)
+def test_a_model_that_sweeps_is_held_to_its_promise(model, says):
+    check_model(Ridge)
+    with pytest.raises(AssertionError, match=says):
+        check_model(model)
+
+
 def test_ridge_from_a_sweep_is_saved_and_taken_up_like_any(pair, tmp_path):
     space = Workspace((store.open(pair / "pair.zarr"),), pair / "cache")
     (fold, *_) = UG.folds(space.data(PAIR, "pair").entries, PAIR)
@@ -441,6 +476,6 @@ def test_ridge_from_a_sweep_is_saved_and_taken_up_like_any(pair, tmp_path):
     swept.save(tmp_path / "kept")
     again = Ridge()
     again.load(tmp_path / "kept")
-    x = train.narrowed(replace(PAIR, segments=("shank",))).x[:3]
+    x = train.narrowed(("shank",)).x[:3]
     assert again.predict(x).tobytes() == swept.predict(x).tobytes()
     assert isinstance(Ridge(), contracts.SweepingModel)

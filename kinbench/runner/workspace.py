@@ -84,7 +84,7 @@ class Workspace:
         for each, with its changes made after the fold's own.
         """
         wanted = sorted(spans)
-        given = fold.narrowed(task)
+        given = fold.narrowed(task).segments
         return windows.concatenate(
             [
                 self.data(task, name).changed((*fold.fit_changes, *copy), wanted).batches(wanted).narrowed(given)

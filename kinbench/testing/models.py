@@ -31,13 +31,16 @@ BODY = TaskSpec(
 """An odd window, another rate, several DoFs: what a model may not have in its bones."""
 
 WINDOW_TOLERANCE_DEG = 0.05
+SWEEP_TOLERANCE = 1e-6
+"""Of the spread of predictions, which are float32: how far a model of a sweep may be from one fitted alone."""
 
 
 def check_model(factory: Factory, spec: TaskSpec | None = None) -> None:
     """Raise ``AssertionError`` at the first promise of ``contracts.Model`` that the factory's models break.
 
     ``factory()`` returns a fresh model, as an entry point does without settings; give it short training. ``spec`` is
-    the task to try, two of ours where it is left out. Models with ``adapt`` are held to ``AdaptiveModel`` too.
+    the task to try, two of ours where it is left out. Models with ``adapt`` are held to ``AdaptiveModel`` too, those
+    with ``fit_subsets`` to ``SweepingModel``.
     A model that raises ``NotApplicable`` in ``fit`` for a task is believed, and not held to anything on it.
     """
     _check_card(factory())
@@ -49,6 +52,8 @@ def check_model(factory: Factory, spec: TaskSpec | None = None) -> None:
         _check_reproducible(factory, each)
         _check_robust(factory, each)
         _check_state(factory, each)
+        if hasattr(factory(), "fit_subsets"):
+            _check_sweep(factory, each)
 
 
 # --- data ------------------------------------------------------------------------------------------------------------
@@ -246,6 +251,32 @@ def _check_state(factory: Factory, spec: TaskSpec) -> None:
         require(
             _kept(factory, model).predict(x).tobytes() == adapted.tobytes(),
             "An adapted model must predict the same after save and load, and it does not.",
+        )
+
+
+def _check_sweep(factory: Factory, spec: TaskSpec) -> None:
+    train, valid = windows(spec, 1), windows(spec, 2, people=1)
+    x = windows(spec, 3)
+    subsets = [(name,) for name in spec.segments]
+    before = _bytes(train), _bytes(valid)
+    swept = list(factory().fit_subsets(train, valid, subsets, seed=0))
+    require((_bytes(train), _bytes(valid)) == before, "fit_subsets must not change the windows it is given.")
+    require(len(swept) == len(subsets), "fit_subsets must yield one model for each set of sensors, in their order.")
+    for subset, model in zip(subsets, swept, strict=True):
+        given = x.narrowed(subset)
+        predicted = _predict(model, given.x, given.spec, "from a sweep")
+        alone = factory()
+        alone.fit(train.narrowed(subset), valid.narrowed(subset), seed=0)
+        apart = float(np.abs(predicted - alone.predict(given.x)).max() / np.ptp(predicted))
+        require(
+            apart <= SWEEP_TOLERANCE,
+            f"A model of a sweep must predict as one fitted on windows of these sensors alone, and it is {apart:.3g} "
+            "of the spread away.",
+        )
+        (again,) = factory().fit_subsets(train, valid, [subset], seed=0)
+        require(
+            again.predict(given.x).tobytes() == predicted.tobytes(),
+            "A model of a sweep must not depend on which other sets are asked for, and it does.",
         )
 
 

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinbench.errors import UsageError
-from kinbench.tasks import Task
 
 Float32Array = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
@@ -91,11 +90,11 @@ class Batches:
         for begin in range(0, len(self), size):
             yield self.take(order[begin : begin + size])
 
-    def narrowed(self, task: Task) -> Batches:
-        """Return the windows with the inputs of a task that differs only in having fewer sensors."""
-        if task.segments == self.spec.segments:
+    def narrowed(self, segments: Sequence[str]) -> Batches:
+        """Return the windows with some of their sensors only."""
+        spec = self.spec.narrowed(segments)
+        if spec == self.spec:
             return self
-        spec = self.spec.narrowed(task.segments)
         columns = [self.spec.channel_names.index(name) for name in spec.channel_names]
         kept = [self.spec.segments.index(name) for name in spec.segments]
         return replace(self, signals=self.signals[:, columns], present=self.present[:, kept], spec=spec)
