@@ -325,6 +325,19 @@ def write_dot(folder, name, signals):
     (folder / f"{name}.csv").write_text(head + names + "\n" + "\n".join(rows) + "\n")
 
 
+def test_a_format_that_physics_contradicts_is_asked_whether_to_be_believed(tmp_path, walk):
+    force, rate = walk["sensors"]["thigh_r"]
+    write_dot(tmp_path, "thigh", (force / 9.80665, rate))
+    proposal = LabAdapter().propose(tmp_path)
+    (reader,) = [guess for guess in proposal.guesses if guess.field == "imu.reader"]
+    assert reader.verdict == "open"
+    assert "says m/s2" in reader.evidence and "gravity in g" in reader.evidence
+    assert '\n  reader: "?"\n' in proposal.manifest
+    (tmp_path / "kinbench.yaml").write_text(proposal.manifest)
+    with pytest.raises(UsageError, match="reader"):
+        read_manifest(tmp_path / "kinbench.yaml")
+
+
 def test_the_command_prints_the_same_proposal(tmp_path, walk):
     folder = write_csv(tmp_path / "raw", walk)
     proposal = kinbench.inspect(folder)

@@ -44,7 +44,7 @@ def draft(raw: Path, text: str) -> Drafts:
 
     What cannot be read is told and left out, for a proposal must not fail by what it has to ask for.
     """
-    plain = _filled(yaml.load(text, Loader=yaml.BaseLoader))
+    plain = _filled(yaml.load(text.replace('"?"', '""'), Loader=yaml.BaseLoader))
     if plain is None:
         return Drafts()
     plain["root"] = str(raw.resolve())

@@ -14,6 +14,7 @@ from kinbench_adapters._lab.patterns import fields_of, list_files, match_files
 from kinbench_adapters._lab.proposal.families import Naming
 from kinbench_adapters._lab.proposal.folder import Family, Surroundings
 from kinbench_adapters._lab.proposal.markers import SITES, MarkerSet
+from kinbench_adapters._lab.proposal.questions import question
 from kinbench_adapters._lab.proposal.sensing import Sensing
 from kinbench_adapters._lab.proposal.truth import Truth
 from kinbench_adapters._lab.proposal.verdicts import asked, guessed
@@ -51,6 +52,8 @@ def gather(seen: Seen) -> dict[str, Guess]:
     for part in (sensing, truth, markers):
         if part is not None:
             guesses |= part.guesses
+    if sensing is not None and sensing.vendor:
+        _ask_for_the_reader(guesses)
     for sensor in () if sensing is None else sensing.sensors:
         guesses[f"imu.sensors.{sensor}.calibrate"] = _calibration(sensor)
     if sensing is not None and truth is not None and truth.family is not None:
@@ -59,6 +62,16 @@ def gather(seen: Seen) -> dict[str, Guess]:
     if absent:
         guesses["reference.optional"] = _optional(absent)
     return guesses
+
+
+def _ask_for_the_reader(guesses: dict[str, Guess]) -> None:
+    """Where a format that tells itself is contradicted, no key can mend it: the question is whether to believe it."""
+    fields = [f"imu.{key}" for key in ("acc.unit", "acc.kind", "gyr.unit")]
+    doubts = [guesses.pop(field) for field in fields if field in guesses and guesses[field].verdict == "open"]
+    if doubts:
+        why = "; ".join(doubt.evidence.removeprefix(f"{question(doubt.field)}. ") for doubt in doubts)
+        word = guesses["imu.reader"].value
+        guesses["imu.reader"] = asked("imu.reader", f"{why}. Write {word} again if you know that it is right")
 
 
 def compose(

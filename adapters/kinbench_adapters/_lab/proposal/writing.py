@@ -14,11 +14,12 @@ HEAD = """\
 # Proposed by looking at the files. Read it before you convert:
 # - plain lines are what the files say, or what physics leaves no choice about;
 # - "guess" is likely, and may be wrong: check it;
-# - "QUESTION" is what no file tells: fill in the empty value below it. As long as it is empty it is refused by name.
+# - "QUESTION" is what no file tells: fill in the empty value (or "?") below it. Until then it is refused by name.
 """
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./+-]*(?: [A-Za-z0-9_./+-]+)*|-?\d+(?:\.\d+)?")
 _NOT_PLAIN = {"null", "~", "yes", "no", "on", "off", "true", "false"}
 _WIDTH = 116
+_MAY_BE_ABSENT = ("reader", "rate_hz", "time", "calibrate")
 
 
 class Text:
@@ -53,8 +54,10 @@ class Text:
 
     @staticmethod
     def value(guess: Guess) -> str:
-        """Return a guess's value, empty where it is open."""
-        return "" if guess.verdict == "open" else plain(guess.value)
+        """Return a guess's value; where it is open nothing, or ``?`` where nothing would be taken for an answer."""
+        if guess.verdict == "open":
+            return '"?"' if guess.field.rpartition(".")[2] in _MAY_BE_ABSENT else ""
+        return plain(guess.value)
 
     def __str__(self) -> str:
         return "\n".join(self._lines) + "\n"
