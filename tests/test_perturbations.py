@@ -214,7 +214,8 @@ def test_a_left_leg_turns_as_the_sensor_on_it_does_and_is_mirrored_afterwards():
     """A pelvis sensor is one device, whichever leg it is seen from."""
     right = leg(HIP, "r", holes=False)
     left = replace(right, leg="l", signals=mirrored(right).signals)
-    for kind, how in (("turn", {"angle_deg": 30.0}), ("turn_random", {}), ("bias", {"acc": 1.0, "gyr_deg_s": 9.0})):
+    for kind in ("turn", "turn_random", "bias", "noise", "packets"):
+        how = SOMETHING[kind]
         one, other = done(right, kind, **how), done(left, kind, **how)
         pelvis = one.block("pelvis")
         np.testing.assert_allclose(mirrored(other).signals[:, pelvis], one.signals[:, pelvis], atol=1e-5)

@@ -44,7 +44,7 @@ def noise(leg: Leg, *, acc_sd: float = 0.0, gyr_sd: float = 0.0, draw: int = 0, 
 
     def noisy(segment: str, channel: str, values: FloatArray) -> FloatArray:
         drawn = leg.fresh_generator(f"noise {channel}", draw, segment).standard_normal(values.shape)
-        return np.asarray(values + size[channel] * drawn)
+        return np.asarray(values + leg.as_worn(channel, size[channel] * drawn))
 
     return leg.each("noise", sensor, noisy)
 

@@ -44,12 +44,14 @@ class Leg:
 
         A sensor that both legs of a leg-agnostic task share is one sensor, and draws once.
         """
-        leg = "" if name in _SHARED else self.leg
-        return _generator(f"{kind}|{draw}|{self.person}|{leg}|{name}")
+        return _generator(f"{kind}|{draw}|{self.person}|{self._side_of(name)}|{name}")
 
     def fresh_generator(self, kind: str, draw: int, name: str = "") -> np.random.Generator:
         """Return a generator for what differs from one recording of a person to the next, such as noise."""
-        return _generator(f"{kind}|{draw}|{self.person}|{self.recording}|{self.leg}|{name}")
+        return _generator(f"{kind}|{draw}|{self.person}|{self.recording}|{self._side_of(name)}|{name}")
+
+    def _side_of(self, name: str) -> str:
+        return "" if name in _SHARED else self.leg
 
     def sensors(self, sensor: str = ALL) -> tuple[str, ...]:
         """Return the segments that ``sensor`` means: all of the task's, or one; raises ``UsageError`` for another."""
