@@ -41,6 +41,7 @@ from kinbench.leaderboards import Board
 from kinbench.prediction import Prediction, Weights
 from kinbench.results import Result
 from kinbench.runner import Check, Finished, Plan, Skipped
+from kinbench.runner.auditing import Finding, audit
 from kinbench.store import Store
 from kinbench.tasks import Task
 from kinbench.testing.leaks import Caught
@@ -408,6 +409,11 @@ def check_protocol(
     workspace = runner.Workspace(tuple(stores), data_folder(data) / ".cache")
     rows = runner.check(workspace, chosen, _load_all("tasks", tasks) if stores else {}, on_progress=on_progress)
     return Check(tuple(chosen), broken, rows)
+
+
+def check_results(*, results: Folder = None) -> tuple[Finding, ...]:
+    """Return what of the kept results was chosen, left out, or tried again on the same test view; see ``audit``."""
+    return audit(_read(results))
 
 
 def check_guards(*, on_progress: Progress = ignore) -> tuple[Caught, ...]:

@@ -4,13 +4,15 @@ import json
 import sys
 
 import pytest
+import result_cases
 from runner_cases import laboratory
 
 import kinbench
-from kinbench import plugins
+from kinbench import plugins, results
 from kinbench.cli import main
 from kinbench.errors import UsageError
 from kinbench.runner import Workspace, check
+from kinbench.runner.auditing import audit
 
 STRANGER = '''
 from dataclasses import replace
@@ -159,7 +161,7 @@ def test_guards_are_told_for_a_person_and_for_a_machine(call):
     assert code == 0 and len(rows) >= 12 and all(row["sentence"] for row in rows)
 
 
-@pytest.mark.parametrize("command", ["protocol", "guards"])
+@pytest.mark.parametrize("command", ["protocol", "results", "guards"])
 def test_help_has_an_example(call, command):
     code, shown, _ = call("check", command, "--help")
     assert code == 0 and f"Example: kinbench check {command}" in shown and "--json" in shown and "--quiet" in shown
@@ -169,3 +171,21 @@ def test_json_is_for_a_machine(stranger, data, call):
     code, told, _ = call("check", "protocol", "stranger", "-t", "toy-knee", "--data", data, "--json")
     plain = json.loads(told)
     assert code == 1 and plain["ok"] is False and plain["checked"][0]["folds"] >= 3
+
+
+def test_seeds_people_and_variants_are_told(tmp_path, call):
+    made = [
+        result_cases.result(person, 5.0, model=model, seed=seed)
+        for model in ("whole", "chosen", "easy") for person in ("lab/S1", "lab/S2") for seed in (0, 1, 2)
+        if not (model == "chosen" and seed == 1) and not (model == "easy" and person == "lab/S2")
+    ]  # fmt: skip
+    made += [made[0].model_copy(update={"model": made[0].model.model_copy(update={"selector": "whole[size=2]"})})]
+    found = {(finding.kind, finding.model): finding.sentence for finding in audit(made)}
+    assert "has the seeds 0, 2, and the benchmark's are 0, 1, 2" in found["seeds", "chosen"]
+    assert "not scored on lab/S2, 1 of 2 people" in found["people", "easy"]
+    assert "2 variants of whole were scored on the same test view" in found["openings", "whole"]
+    assert not {("seeds", "whole"), ("people", "whole"), ("people", "chosen"), ("openings", "chosen")} & set(found)
+    for number, result in enumerate(made):
+        results.write(tmp_path / "results", result.model_copy(update={"key": f"{number:064d}"}))
+    code, shown, _ = call("check", "results", "--results", tmp_path / "results")
+    assert code == 1 and found["seeds", "chosen"] in shown

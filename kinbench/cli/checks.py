@@ -8,7 +8,7 @@ import typer
 
 import kinbench
 from kinbench.cli import display
-from kinbench.cli.app import Data, Json, Names, Quiet, app
+from kinbench.cli.app import Data, Json, Names, Quiet, Results, app
 
 check = typer.Typer(
     name="check",
@@ -48,6 +48,24 @@ def protocol(
         done = kinbench.check_protocol(name or None, tasks=task, datasets=dataset, data=data, on_progress=bar)
     display.show_json(done.to_json()) if json else display.show(_told(done))
     if not done.ok:
+        raise typer.Exit(1)
+
+
+@check.command(epilog="Example: kinbench check results --results results")
+def results(results: Results = None, json: Json = False, quiet: Quiet = False) -> None:
+    """Tell what of the results was chosen, left out, or tried again on the same test view.
+
+    Exits 1 where seeds or people are missing; that a model has several variants is only told.
+    """
+    found = kinbench.check_results(results=results)
+    if json:
+        display.show_json([finding.to_json() for finding in found])
+    else:
+        for finding in found:
+            display.show(finding.sentence)
+        partial = sum(finding.kind != "openings" for finding in found)
+        display.say(f"{partial} tables partial, {len(found) - partial} told", quiet)
+    if any(finding.kind != "openings" for finding in found):
         raise typer.Exit(1)
 
 
