@@ -78,9 +78,7 @@ def _likeness(recording: Recording) -> tuple[object, ...]:
     told: list[object] = [recording.key.dataset, recording.attrs.get("person")]
     for stream in _streams(recording):
         told += [stream[name].values.tobytes() for name in ("rotation",) if name in stream.coords]
-        told += [
-            tuple(map(str, stream[name].values)) for name in ("sensor", "segment", "dof") if name in stream.coords
-        ]
+        told += [tuple(map(str, stream[name].values)) for name in ("sensor", "segment", "dof") if name in stream.coords]
         told += [(name, tuple(sorted((k, str(v)) for k, v in stream[name].attrs.items()))) for name in stream]
         told.append(round(_step_s(stream), 6))
     return tuple(told)

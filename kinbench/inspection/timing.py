@@ -250,9 +250,7 @@ def _unexplained(imu: xr.Dataset, reference: xr.Dataset, joint: str) -> float | 
     return None if r is None else 1 - r**2
 
 
-def _left(
-    imu: xr.Dataset, reference: xr.Dataset, joints: list[str], at: int, moves_s: tuple[float, ...]
-) -> FloatArray:
+def _left(imu: xr.Dataset, reference: xr.Dataset, joints: list[str], at: int, moves_s: tuple[float, ...]) -> FloatArray:
     """Return the mean share of the joints' rates that is unexplained with one sensor moved, for each move."""
     found = []
     for move_s in moves_s:
