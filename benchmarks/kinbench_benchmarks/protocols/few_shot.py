@@ -88,14 +88,14 @@ class FewShot:
 
     def _of_one(self, persons: Persons, person: str, known: Mapping[str, TaskEntry]) -> tuple[dict[int, Roles], Notes]:
         """Return the roles of one person by budget, and why others are left out."""
-        allowed = _allowed(persons, person)
+        allowed = _allowed(persons, person, known if self.unit == "strides" else {})
         found: dict[int, Roles] = {}
         notes: list[str] = []
         for budget in self.budgets:
             if budget == 0:
                 found[0] = {}
                 continue
-            spans = self._first(budget, allowed, known, persons.task)
+            spans = self._first(budget, allowed, persons.task)
             if isinstance(spans, str):
                 notes.append(f"{budget} {_WORDS[self.unit]} of {person} are left out: {spans}")
                 continue
@@ -109,12 +109,10 @@ class FewShot:
                 )
         return found, tuple(notes)
 
-    def _first(
-        self, budget: int, allowed: Sequence[_Allowed], known: Mapping[str, TaskEntry], task: Task
-    ) -> tuple[Spans, ...] | str:
+    def _first(self, budget: int, allowed: Sequence[_Allowed], task: Task) -> tuple[Spans, ...] | str:
         """Return the first part of every activity that makes up a budget, or why there is not so much."""
         if self.unit == "strides":
-            return _first_strides(budget, allowed, known, task.window)
+            return _first_strides(budget, allowed, task.window)
         total = sum(activity.samples for activity in allowed)
         if self.unit == "percent":
             wanted = [activity.samples * budget // 100 for activity in allowed]
@@ -131,28 +129,28 @@ class FewShot:
 
 @dataclass(frozen=True)
 class _Allowed:
-    """What a budget may take of one activity, of how many ``samples`` in all."""
+    """What a budget may take of one activity, of how many ``samples`` in all, and the ``strides`` in it."""
 
     spans: Spans
     samples: int
+    strides: Spans
 
 
-def _allowed(persons: Persons, person: str) -> list[_Allowed]:
+def _allowed(persons: Persons, person: str, known: Mapping[str, TaskEntry]) -> list[_Allowed]:
     """Return what may be taken of each activity in which ``ug`` tests this person: up to 78 %, clear of block D."""
     found = []
     for timeline in persons.timelines[person].values():
         if persons.windows(ug_roles(timeline, persons.embargoes)["test"]) >= MIN_WINDOWS:
             before = embargo({"before": cut(timeline, 0, 80), "D": cut(timeline, 80, 100)}, persons.embargoes)["before"]
             samples = length(timeline)
-            found.append(_Allowed(part(before, 0, samples * LAST_PERCENT // 100), samples))
+            spans = part(before, 0, samples * LAST_PERCENT // 100)
+            found.append(_Allowed(spans, samples, _strides(spans, known)))
     return found
 
 
-def _first_strides(
-    budget: int, allowed: Sequence[_Allowed], known: Mapping[str, TaskEntry], window: int
-) -> tuple[Spans, ...] | str:
+def _first_strides(budget: int, allowed: Sequence[_Allowed], window: int) -> tuple[Spans, ...] | str:
     """Return the first strides of every activity, dealt out in the activities' shares of all strides."""
-    strides = [_strides(activity.spans, known) for activity in allowed]
+    strides = [activity.strides for activity in allowed]
     there = sum(map(len, strides))
     if there < budget:
         return f"there are {there} whole strides up to {LAST_PERCENT} % of each activity"
@@ -167,14 +165,15 @@ def _first_strides(
     )
 
 
-def _strides(spans: Spans, known: Mapping[str, TaskEntry]) -> list[Span]:
-    """Return the strides that lie whole inside spans, in the order of the spans."""
-    return [
+def _strides(spans: Spans, known: Mapping[str, TaskEntry]) -> Spans:
+    """Return the strides of known recordings that lie whole inside spans, in the order of the spans."""
+    return tuple(
         Span(span.key, start, stop)
         for span in spans
+        if span.key in known
         for start, stop in pairwise(known[span.key].strides)
         if span.start <= start and stop <= span.stop and stop - start <= LONGEST_STRIDE_S * known[span.key].rate_hz
-    ]
+    )
 
 
 def _merged(strides: Sequence[Span]) -> Spans:
