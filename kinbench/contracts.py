@@ -1,7 +1,7 @@
 """What a plugin must provide. Structural typing: nothing to inherit, no decorator, no registry at import.
 
 An entry point of ``kinbench.adapters`` or ``kinbench.models`` names a factory that takes settings as keywords; one
-of ``kinbench.protocols`` or ``kinbench.tasks`` names the frozen value itself; one of ``kinbench.demos`` names a
+of ``kinbench.protocols``, ``kinbench.splits`` or ``kinbench.tasks`` names the frozen value itself; one of ``kinbench.demos`` names a
 ``Demo``.
 """
 
@@ -182,7 +182,8 @@ class Model(Protocol):
 
     ``x`` is (n, time, channel) float32 in SI units; angles are (n, time, dof) in degrees; ``train.spec`` tells the
     channels, DoFs, rate and window. Optional: ``adapt(calibration, valid, *, seed)``, which needs ``save(dir)`` and
-    ``load(dir)``; ``parameters()`` -> int.
+    ``load(dir)``; ``parameters()`` -> int; ``causal = True``, a claim that no answer depends on later samples of its
+    window, which a run puts to the test.
     """
 
     card: ModelCard
