@@ -1,8 +1,8 @@
 """What a plugin must provide. Structural typing: nothing to inherit, no decorator, no registry at import.
 
 An entry point of ``kinbench.adapters`` or ``kinbench.models`` names a factory that takes settings as keywords; one
-of ``kinbench.protocols``, ``kinbench.splits`` or ``kinbench.tasks`` names the frozen value itself; one of ``kinbench.demos`` names a
-``Demo``.
+of ``kinbench.protocols``, ``kinbench.splits`` or ``kinbench.tasks`` names the frozen value itself; one of
+``kinbench.demos`` names a ``Demo``.
 """
 
 from __future__ import annotations

@@ -9,8 +9,9 @@ from dataclasses import fields
 import numpy as np
 import pytest
 import result_cases
+import runner_cases
 
-from kinbench import leaderboards, results, testing, windows
+from kinbench import leaderboards, results, runner, testing, windows
 from kinbench.errors import LeakError
 from kinbench.protocol import check_answers, check_causal, check_leaks
 from kinbench.testing import leaks
@@ -143,3 +144,32 @@ def test_changes_of_training_windows_reach_no_other_window():
     augmented.signals[:] = 7.0
     np.testing.assert_array_equal(data.test_windows([leaks._span(1, 4800)]).x, before)
     assert not (augmented.signals == data.signals[: len(augmented.signals)]).all()
+
+
+AHEAD = """
+import numpy as np
+from toy_models import Mean
+from kinbench.contracts import ModelCard
+
+
+class Ahead(Mean):
+    card = ModelCard("toy-ahead", "1", "ahead", "takes the window's mean away, and says that it is causal")
+    causal = True
+
+    def predict(self, x):
+        return (x - x.mean(axis=1, keepdims=True))[..., :1]
+"""
+
+
+def test_a_run_refuses_a_model_that_falsely_claims_to_be_causal(tmp_path, install):
+    install("toy", runner_cases.ENTRY_POINTS, {"toy_models": runner_cases.MODELS})
+    install("ahead", [("kinbench.models", "toy-ahead = ahead_models:Ahead")], {"ahead_models": AHEAD})
+    lab = runner_cases.laboratory(tmp_path, "lab")
+    planned = runner.plan(
+        [lab], {"toy-ug": runner_cases.UG}, {"toy-knee": runner_cases.TASK}, ["toy-ahead", "toy-mean"], seeds=(0,),
+        results=tmp_path / "results", cache=tmp_path / "cache",
+    )  # fmt: skip
+    finished = runner.run(planned)
+    told = {result.model.name: result.failure for result in finished.made}
+    assert told["toy-mean"] is None
+    assert told["toy-ahead"].kind == "LeakError" and "claims to be causal" in told["toy-ahead"].sentence
