@@ -68,7 +68,7 @@ def test_untouched_recordings_raise_no_alarm(found):
 def test_planted_mistakes_are_found_and_rightly_named(found):
     rows = [row for row in planted.campaign(found, chosen) if row.kind != planted.UNDER]
     single = [row for row in rows if row.recording]
-    assert len(single) > (400 if WHOLE else 40)
+    assert len(single) > (400 if WHOLE else 25)
     informed = [row for row in single if row.informed]
     assert share(informed, lambda row: row.outcome == "named") >= HELD["named"], planted.table(informed)
     assert share(informed, lambda row: row.told.first) >= HELD["first"], planted.table(informed)
