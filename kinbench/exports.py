@@ -23,6 +23,7 @@ from kinbench import __version__, windows
 from kinbench.contracts import BenchmarkProtocol
 from kinbench.errors import NotApplicable, UsageError, suggest
 from kinbench.files import new_folder, refuse_folder
+from kinbench.metrics import UNITS
 from kinbench.protocol import Fold, fold_digest
 from kinbench.recording import Key, Span, TaskEntry
 from kinbench.schema import VARIABLES
@@ -102,7 +103,7 @@ def export(
         about = {
             "kinbench": __version__, "format": format, "task": _task(task),
             "channels": list(task.channel_names), "channel_units": _channel_units(task),
-            "dofs": list(task.dofs), "dof_units": "deg",
+            "dofs": list(task.dofs), "dof_units": UNITS[task.quantity],
             "datasets": [_dataset(store, data) for store, data in prepared], "folds": folds,
             "files": {path.relative_to(place).as_posix(): _sha256(path) for path in _files(place)},
         }  # fmt: skip
@@ -128,7 +129,7 @@ def _reasons(every: Sequence[TaskData]) -> str:
 
 def _task(task: Task) -> dict[str, Any]:
     return {
-        "name": task.name, "version": task.version, "digest": windows.task_digest(task), "definition": asdict(task),
+        "name": task.name, "version": task.version, "digest": windows.task_digest(task), "definition": task.plain(),
     }  # fmt: skip
 
 
@@ -202,7 +203,7 @@ def _write_npz(data: TaskData, digest: str, place: Path, on_progress: Progress) 
             "leg": _texts([task.legs[leg] for leg in places.leg]),
             "start": places.sample,
             "channels": _texts(task.channel_names), "channel_units": _texts(_channel_units(task)),
-            "dofs": _texts(task.dofs), "dof_units": _texts(["deg"] * len(task.dofs)),
+            "dofs": _texts(task.dofs), "dof_units": _texts([UNITS[task.quantity]] * len(task.dofs)),
             "rate_hz": np.array(task.rate_hz), "window": np.array(task.window), "stride": np.array(task.stride),
             "task": np.array(task.name), "task_version": np.array(task.version),
             "task_digest": np.array(windows.task_digest(task)),
@@ -219,7 +220,11 @@ def _whole(entry: TaskEntry) -> list[Span]:
 
 
 def _windows_in(piece: Piece, task: Task) -> int:
-    return sum(max(0, (stop - start - task.window) // task.stride + 1) for start, stop in piece.runs)
+    return sum(
+        max(0, stop - start - task.window) // task.stride + 1
+        for start, stop in piece.runs
+        if stop - start >= task.least
+    )
 
 
 def _texts(values: Sequence[str]) -> NDArray[np.str_]:
@@ -250,7 +255,7 @@ def _npy(values: NDArray[Any]) -> bytes:
 def _write_tables(data: TaskData, place: Path, on_progress: Progress) -> None:
     task = data.task
     named = [f"{name} [{unit}]" for name, unit in zip(task.channel_names, _channel_units(task), strict=True)]
-    header = ["leg", "sample", "time [s]", "used", *named, *(f"{dof} [deg]" for dof in task.dofs)]
+    header = ["leg", "sample", "time [s]", "used", *named, *(f"{dof} [{UNITS[task.quantity]}]" for dof in task.dofs)]
     for number, entry in enumerate(data.entries):
         on_progress(number, len(data.entries), str(entry.key))
         lines = [",".join(header if task.per_leg else header[1:])]

@@ -29,8 +29,9 @@ STAGING = ".staging"
 """Folder, inside a results folder, where files are written before they are renamed into place."""
 
 Setting = bool | int | float | str
-View = Literal["test", "test_long"]
-"""The headline's test spans, or the longer ones that hold them."""
+View = Literal["test", "test_long", "test_swing"]
+"""The headline's test spans; the longer ones that hold them; of loads, which are scored over stance, the headline's
+spans outside it."""
 
 
 # --- identity --------------------------------------------------------------------------------------------------------

@@ -115,6 +115,7 @@ _LEG_DOFS: tuple[tuple[str, int, int, bool, str, tuple[float, float]], ...] = (
     ("ankle_inversion", 1, +1, True, "inversion", (-60.0, 60.0)),
     ("ankle_internal_rotation", 2, +1, True, "internal rotation", (-60.0, 60.0)),
 )
+_LETTERS: tuple[tuple[str, Literal["right", "left"]], ...] = (("r", "right"), ("l", "left"))
 _PLANES: tuple[Literal["sagittal", "frontal", "transverse"], ...] = ("sagittal", "frontal", "transverse")
 _ADJACENT = {"hip": ("pelvis", "thigh"), "knee": ("thigh", "shank"), "ankle": ("shank", "foot")}
 
@@ -158,6 +159,44 @@ DOF_ALIASES: dict[str, str] = {
 """
 
 
+# --- forces and moments ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class GroundForce:
+    """One component of the force of the ground on one foot: ``sign`` times ``axis`` of our world (X forward, Y up)."""
+
+    name: str
+    side: Literal["right", "left"]
+    axis: int
+    sign: int
+    positive: str
+
+
+_COMPONENTS = (("medial", 2, "towards the midline"), ("anterior", 0, "forward"), ("vertical", 1, "up"))
+GROUND_FORCES: dict[str, GroundForce] = {
+    f"grf_{component}_{letter}": GroundForce(
+        f"grf_{component}_{letter}", side, axis, -1 if component == "medial" and letter == "r" else 1, positive
+    )
+    for component, axis, positive in _COMPONENTS
+    for letter, side in _LETTERS
+}
+"""Ground reactions by foot. A plate called ``right`` or ``left`` is the one under that foot alone; others are nobody's.
+
+What others call mediolateral is to the right for both feet; here it points at the midline for either, so that legs
+may be compared.
+"""
+ARBITRARY_HEADING = "world, heading arbitrary"
+"""The ``frame`` of forces where nobody said which way is forward: their vertical is known, and nothing else."""
+
+MOMENTS: dict[str, str] = {
+    f"{stem}_moment_{letter}": positive
+    for stem, positive in (("knee_flexion", "flexes the knee"), ("knee_adduction", "adducts the knee (varus)"))
+    for letter in "rl"
+}
+"""External joint moments by name, and what a positive one does: what the ground does to the joint, not the muscles."""
+
+
 # --- variables -------------------------------------------------------------------------------------------------------
 
 
@@ -188,6 +227,7 @@ VARIABLES: dict[str, Variable] = {
                  {"maps": ("segment_to_world",), "tier": TIERS}),
         Variable("segment_position", "reference", ("time", "segment", "axis"), "m", "float32", {"point": None}),
         Variable("grf", "reference", ("time", "plate", "axis"), "N", "float32", {"frame": None}),
+        Variable("moment", "reference", ("time", "load"), "N m", "float32", {"acts": ("external",)}),
     )
 }  # fmt: skip
 
@@ -354,9 +394,13 @@ def _rotation_breaches(imu: xr.Dataset) -> list[Breach]:
 
 
 def _dof_breaches(reference: xr.Dataset) -> list[Breach]:
+    breaches = [
+        Breach(f"reference.load[{name}]", f"one of {', '.join(MOMENTS)}", "an unknown name", "rename it")
+        for name in (reference["load"].values if "load" in reference.coords else ())
+        if str(name) not in MOMENTS
+    ]
     if "angle" not in reference:
-        return []
-    breaches = []
+        return breaches
     for name in ("joint", "side", "positive"):
         if name not in reference["angle"].coords:
             breaches.append(Breach(f"reference.{name}", "a coordinate along dof", "none", "take it from the schema"))

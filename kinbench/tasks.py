@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 
@@ -26,6 +26,17 @@ class Moving:
 
 
 @dataclass(frozen=True)
+class Around:
+    """The rule that cuts time around foot contacts: ``length`` samples, from ``before`` samples ahead of each.
+
+    A contact is where a foot's vertical force rises above ``derivation.STANCE_BW``, of the foot that the task asks for.
+    """
+
+    before: int
+    length: int
+
+
+@dataclass(frozen=True)
 class Task:
     """A frozen, versioned definition of what is estimated from what.
 
@@ -34,6 +45,13 @@ class Task:
     each), ``acc_norm``, ``gyr_norm``. ``dofs`` likewise bare ('knee_flexion') or full. ``acc_kind`` must equal the
     store's. ``axes``: 'segment' applies each placement's rotation, 'sensor' leaves raw axes. ``activities``: those
     admitted, or None for any in which the person moves. ``window`` and ``stride`` are samples at ``rate_hz``.
+
+    ``quantity`` says what comes out: joint angles, ground reaction forces (``schema.GROUND_FORCES``) or joint moments
+    (``schema.MOMENTS``), in ``metrics.UNITS``; forces and moments are scored over stance. ``optional``: sensors that a
+    recording may lack, which a model is then told by NaN. ``around``: only the time around contacts counts.
+    ``shortest``: stretches of at least so many samples that are shorter than a window are padded to one, by their last
+    sample without a label (0: none is). ``straight_deg``: only where the pelvis heads within so many degrees of the
+    recording's line of walking, either way; a recording whose reference tells no heading counts whole.
     """
 
     name: str
@@ -53,6 +71,24 @@ class Task:
     max_gap_s: float = 0.05
     variants: tuple[str, ...] = ()
     """Names of tasks that would fit a store this one does not (another ``acc_kind``, raw axes)."""
+    quantity: Literal["angle", "grf", "moment"] = "angle"
+    optional: tuple[str, ...] = ()
+    around: Around | None = None
+    shortest: int = 0
+    straight_deg: float | None = None
+
+    @property
+    def least(self) -> int:
+        """How many samples a stretch needs to give a window."""
+        return min(self.shortest or self.window, self.window)
+
+    def plain(self) -> dict[str, Any]:
+        """Return the definition by field, as identities are made of it: what a task does not do is not in it."""
+        values = asdict(self)
+        for name, default in _LATER.items():
+            if values[name] == default:
+                del values[name]
+        return values
 
     @property
     def channel_names(self) -> tuple[str, ...]:
@@ -78,21 +114,32 @@ class Task:
         return tuple(_full(name, leg) for name in self.dofs)
 
 
+_LATER = {
+    field.name: field.default
+    for field in fields(Task)
+    if field.name in ("quantity", "optional", "around", "shortest", "straight_deg")
+}
+"""Fields that came after the first results: a task that leaves them alone is, and stays, what it was."""
+
+
 def _full(name: str, leg: str) -> str:
     return f"{name}_{leg}" if leg and name not in ("pelvis", "trunk") else name
 
 
 def from_plain(definition: Mapping[str, Any]) -> Task:
-    """Return the task that ``asdict`` made ``definition`` of, lists for tuples allowed.
+    """Return the task that ``Task.plain`` made ``definition`` of, lists for tuples allowed.
 
     Raises ``ValueError`` unless it has exactly the fields of a task.
     """
-    if set(definition) != {field.name for field in fields(Task)}:
+    known = {field.name for field in fields(Task)}
+    if not known - _LATER.keys() <= set(definition) <= known:
         raise ValueError("expected exactly the fields of a task")
-    moving = definition["moving"]
     try:
         values = {name: _tuples(value) for name, value in definition.items()}
-        return Task(**{**values, "moving": None if moving is None else Moving(**moving)})
+        for name, kind in (("moving", Moving), ("around", Around)):
+            if values.get(name) is not None:
+                values[name] = kind(**values[name])
+        return Task(**values)
     except TypeError as error:
         raise ValueError(str(error)) from error
 

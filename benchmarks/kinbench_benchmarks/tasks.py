@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kinbench.tasks import Task
+from kinbench.tasks import Around, Task
 
 _RATE_HZ = 100.0
 _WINDOW = 128
@@ -72,3 +72,179 @@ SAGITTAL = Task(
     activities=("walking", "walking_treadmill"),
 )  # fmt: skip
 """42 channels in segment axes, six DoFs; walking over ground or on a treadmill."""
+
+# --- ground reactions and moments (Tan et al. 2024) ------------------------------------------------------------------
+
+_ALL_EIGHT = ("trunk", "pelvis", "thigh_r", "shank_r", "foot_r", "thigh_l", "shank_l", "foot_l")
+_FOUR = ("trunk", "thigh_r", "shank_r", "foot_r")
+_FORCES = ("grf_medial_r", "grf_anterior_r", "grf_vertical_r")
+_STEP = 64
+
+GRF_TREADMILL = Task(
+    name="grf/treadmill",
+    version=1,
+    title="Ground reaction of the right foot on a treadmill from up to eight sensors",
+    segments=_ALL_EIGHT,
+    channels=_SIX_AXES,
+    dofs=_FORCES,
+    rate_hz=_RATE_HZ,
+    window=_WINDOW,
+    stride=_STRIDE,
+    activities=("walking_treadmill",),
+    moving=None,
+    quantity="grf",
+    optional=tuple(name for name in _ALL_EIGHT if name not in _FOUR),
+    shortest=_STEP,
+    variants=("grf/treadmill/4", "grf/treadmill/1"),
+)
+"""48 channels in segment axes, medial, anterior and vertical force in body weights, all of a walk.
+
+Sensors other than the trunk's and the right leg's may be missing. A step cut out by itself is padded to a window.
+"""
+
+GRF_OVERGROUND = replace(
+    GRF_TREADMILL,
+    name="grf/overground",
+    title="Ground reaction of the right foot over ground from up to eight sensors",
+    activities=("walking",),
+    around=Around(before=40, length=_WINDOW),
+    variants=("grf/overground/4", "grf/overground/1"),
+)
+"""As ``GRF_TREADMILL``, from 40 samples before each contact with a plate to 88 after: one window a contact."""
+
+GRF_DROP_LANDING = replace(
+    GRF_TREADMILL,
+    name="grf/drop-landing",
+    title="Ground reaction of the right foot when landing from a drop, from up to eight sensors",
+    activities=("drop_landing",),
+    around=Around(before=30, length=80),
+    variants=("grf/drop-landing/4", "grf/drop-landing/1"),
+)
+"""As ``GRF_TREADMILL``, 0.8 s from the jump, padded to a window.
+
+A plate does not see where the jump begins; from a box of 0.3 to 0.45 m the fall takes 0.25 to 0.3 s, so the 80 samples
+begin 30 before the foot touches the plate.
+"""
+
+
+def _with_sensors(task: Task, segments: tuple[str, ...], words: str) -> Task:
+    """Return a task of forces with fewer sensors, all of which must be there."""
+    return replace(
+        task,
+        name=f"{task.name}/{len(segments)}",
+        title=task.title.replace("up to eight sensors", words),
+        segments=segments,
+        optional=(),
+        variants=(),
+    )
+
+
+_TRUNK_AND_LEG, _FOOT_ALONE = "the trunk's and the right leg's sensors", "a sensor on the right foot"
+GRF_TREADMILL_4 = _with_sensors(GRF_TREADMILL, _FOUR, _TRUNK_AND_LEG)
+GRF_TREADMILL_1 = _with_sensors(GRF_TREADMILL, ("foot_r",), _FOOT_ALONE)
+GRF_OVERGROUND_4 = _with_sensors(GRF_OVERGROUND, _FOUR, _TRUNK_AND_LEG)
+GRF_OVERGROUND_1 = _with_sensors(GRF_OVERGROUND, ("foot_r",), _FOOT_ALONE)
+GRF_DROP_LANDING_4 = _with_sensors(GRF_DROP_LANDING, _FOUR, _TRUNK_AND_LEG)
+GRF_DROP_LANDING_1 = _with_sensors(GRF_DROP_LANDING, ("foot_r",), _FOOT_ALONE)
+
+KNEE_MOMENT = replace(
+    GRF_TREADMILL,
+    name="knee-moment",
+    title="External flexion and adduction moment of the right knee from up to eight sensors",
+    dofs=("knee_flexion_moment_r", "knee_adduction_moment_r"),
+    activities=("walking", "walking_treadmill"),
+    quantity="moment",
+    variants=(),
+)
+"""As ``GRF_TREADMILL``, two external moments in N m per kg of body mass, walking over ground or on a treadmill."""
+
+# --- pairs of segments (Rapp et al. 2021) ----------------------------------------------------------------------------
+
+_SIXTEEN = ("acc", "acc_norm", "gyr", "gyr_norm")
+
+
+def _joint_pair(joint: str, segments: tuple[str, str], dofs: tuple[str, ...]) -> Task:
+    return Task(
+        name=f"joint-pair/{joint}",
+        version=1,
+        title=f"{joint.capitalize()} angles in three planes from the sensors on either side",
+        segments=segments,
+        channels=_SIXTEEN,
+        dofs=dofs,
+        rate_hz=200.0,
+        window=400,
+        stride=200,
+        per_leg=True,
+        activities=("walking", "walking_treadmill"),
+        variants=(f"joint-pair/{joint}/sagittal",),
+    )
+
+
+def _running(task: Task) -> Task:
+    """Return a task of walking as one of running: the two are learnt and scored apart."""
+    return replace(
+        task,
+        name=f"{task.name}/running",
+        title=f"{task.title}, running",
+        activities=("running", "running_treadmill"),
+        variants=(),
+    )
+
+
+def _at_100_hz(task: Task) -> Task:
+    return replace(
+        task,
+        name=f"{task.name}/100hz",
+        title=f"{task.title}, 100 Hz",
+        rate_hz=_RATE_HZ,
+        window=task.window // 2,
+        stride=task.stride // 2,
+        variants=(),
+    )
+
+
+def _sagittal(task: Task) -> Task:
+    """Return a task with its first DoF alone, for references that have no other plane."""
+    return replace(
+        task, name=f"{task.name}/sagittal", title=task.title.replace("angles in three planes", "flexion"),
+        dofs=task.dofs[:1], variants=(),
+    )  # fmt: skip
+
+
+JOINT_PAIR_HIP = _joint_pair("hip", ("pelvis", "thigh"), ("hip_flexion", "hip_adduction", "hip_internal_rotation"))
+"""16 channels in segment axes (each triad and its length), three angles, crops of 2 s at 200 Hz, walking."""
+JOINT_PAIR_KNEE = _joint_pair("knee", ("thigh", "shank"), ("knee_flexion", "knee_adduction", "knee_internal_rotation"))
+JOINT_PAIR_ANKLE = _joint_pair(
+    "ankle", ("shank", "foot"), ("ankle_dorsiflexion", "ankle_inversion", "ankle_internal_rotation")
+)
+JOINT_PAIR_HIP_RUNNING = _running(JOINT_PAIR_HIP)
+JOINT_PAIR_KNEE_RUNNING = _running(JOINT_PAIR_KNEE)
+JOINT_PAIR_ANKLE_RUNNING = _running(JOINT_PAIR_ANKLE)
+JOINT_PAIR_HIP_100HZ = _at_100_hz(JOINT_PAIR_HIP)
+JOINT_PAIR_KNEE_100HZ = _at_100_hz(JOINT_PAIR_KNEE)
+JOINT_PAIR_ANKLE_100HZ = _at_100_hz(JOINT_PAIR_ANKLE)
+JOINT_PAIR_HIP_SAGITTAL = _sagittal(JOINT_PAIR_HIP)
+JOINT_PAIR_KNEE_SAGITTAL = _sagittal(JOINT_PAIR_KNEE)
+JOINT_PAIR_ANKLE_SAGITTAL = _sagittal(JOINT_PAIR_ANKLE)
+
+# --- the lower body (Hur et al. 2025) --------------------------------------------------------------------------------
+
+LOWER_BODY = Task(
+    name="lower-body",
+    version=1,
+    title="Hip, knee and ankle angles of both legs from eight sensors, walking straight",
+    segments=_ALL_EIGHT,
+    channels=_SIX_AXES,
+    dofs=tuple(
+        f"{dof}_{side}"
+        for side in "rl"
+        for dof in ("hip_flexion", "hip_adduction", "hip_internal_rotation", "knee_flexion", "ankle_dorsiflexion")
+    ),
+    rate_hz=_RATE_HZ,
+    window=50,
+    stride=25,
+    activities=("walking", "walking_treadmill"),
+    straight_deg=30.0,
+)
+"""48 channels in segment axes, ten DoFs, windows of 0.5 s every 0.25 s, where the pelvis heads along the line walked.
+"""

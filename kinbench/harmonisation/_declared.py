@@ -238,14 +238,21 @@ def _canonical(
 def _reference_vectors(reference: xr.Dataset, declared: Declared, steps: list[dict[str, Any]]) -> xr.Dataset:
     """Turn positions, and ground reactions given in the world's axes, into our world."""
     world = _reference_world(declared)
+    if world is not None and declared.reference_forward is None and "grf" in reference:
+        reference = reference.assign(grf=_headless(reference["grf"]))
     if world is None or np.array_equal(world, np.eye(3)):
         return reference
     changed = {}
     for name in ("segment_position", "grf"):
-        if name in reference and reference[name].attrs.get("frame", "world") == "world":
+        if name in reference and reference[name].attrs.get("frame", "world").startswith("world"):
             changed[name] = _like(reference[name], reference[name].values.astype(np.float64) @ world.T)
             steps.append({"step": "turn_world", "variable": name, "matrix": world.tolist()})
     return reference.assign(changed)
+
+
+def _headless(grf: xr.DataArray) -> xr.DataArray:
+    """Return forces in the world's axes as what they are where nobody said which way is forward."""
+    return grf.assign_attrs(frame=schema.ARBITRARY_HEADING) if grf.attrs.get("frame", "world") == "world" else grf
 
 
 def _reference_world(declared: Declared) -> FloatArray | None:

@@ -13,6 +13,12 @@ from kinbench.statistics import MIN_PERSONS
 _BETTER = {"lower": "lower is better", "higher": "higher is better", "zero": "nearer to zero is better"}
 
 
+_PHASES = {
+    "stance": "Scored over stance: where the foot's vertical force is above 2 % of body weight.",
+    "swing": "Scored outside stance, not the headline: where the foot's vertical force is 2 % of body weight or less.",
+}
+
+
 def caption(
     found: Group, grids: Mapping[Place, Grid], rankings: Mapping[Place, Ranking],
     metrics: Sequence[str], view: View, transfer: bool,
@@ -33,6 +39,8 @@ def caption(
     ]
     if view == "test_long":
         sentences.append("These are the longer test spans, not the headline.")
+    if first.task.definition.get("quantity", "angle") != "angle":
+        sentences.append(_PHASES["swing" if view == "test_swing" else "stance"])
     sentences += _rank_words(first.protocol.ranks, grids, rankings)
     sentences += _missing_words(grids, metrics)
     if found.limited:

@@ -8,7 +8,6 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import redirect_stdout
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from kinbench import __version__, plugins, windows
 from kinbench.engines import THREADS
 from kinbench.errors import DataError, KinbenchError, NotApplicable, UsageError
 from kinbench.files import new_folder, refuse_folder
-from kinbench.metrics import METRICS, compute_all
+from kinbench.metrics import compute_all, metrics_of
 from kinbench.prediction.weights import CARD, FORMAT, STATE, Keepable, Weights, keepable, open_weights, sha256_of
 from kinbench.protocol import cut, embargo, timelines, windows_in
 from kinbench.recording import Span, TaskEntry
@@ -76,7 +75,7 @@ def train(
                 "threads": THREADS,
                 "task": {
                     "name": task.name, "version": task.version, "digest": windows.task_digest(task),
-                    "definition": asdict(task),
+                    "definition": task.plain(),
                 },
                 "stores": [_store(store, parts[store.name], roles) for store in stores],
                 "simulation": any(entry.simulation for entry in entries),
@@ -125,7 +124,7 @@ def _roles(entries: Sequence[TaskEntry], task: Task, parts: Sequence[TaskData]) 
     """Return the spans to fit and to validate on; persons are dealt by the hash of their names."""
     times = timelines(entries)
     whole = {person: tuple(span for spans in mine.values() for span in spans) for person, mine in times.items()}
-    usable = [person for person, spans in whole.items() if windows_in(spans, task.window, task.stride)]
+    usable = [person for person, spans in whole.items() if windows_in(spans, task.window, task.stride, task.least)]
     if not usable:
         reasons = dict.fromkeys(reason for data in parts for _, reason in data.excluded)
         raise NotApplicable(f"Nothing feeds '{task.name}': {'; '.join(reasons) or 'no recording is long enough'}.")
@@ -203,8 +202,9 @@ def _scores_of(model: Keepable, data: TaskData, person: str, spans: Sequence[Spa
         if not use.any():
             continue
         found = compute_all(
-            tuple(METRICS.values()), table["prediction"][use, column], reference[use, column], table["leg"][use]
-        )
+            metrics_of(data.task.quantity).values(), table["prediction"][use, column], reference[use, column],
+            table["leg"][use],
+        )  # fmt: skip
         values = {name: score.value for name, score in found.items()}
         rows.append({"store": data.store_name, "person": person, "dof": dof, "samples": int(np.sum(use)), **values})
     return rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from kinbench.files import digest
@@ -112,7 +112,7 @@ def fold_digest(fold: Fold, task: Task, protocol: ProtocolCard) -> str:
     return digest(
         {
             "protocol": [protocol.name, protocol.version],
-            "task": asdict(task),
+            "task": task.plain(),
             "name": fold.name,
             "test_persons": list(fold.test_persons),
             "train_datasets": list(fold.train_datasets),
@@ -132,7 +132,7 @@ def fit_digest(fold: Fold, task: Task) -> str:
     Two folds with the same one share a fitted model, whatever their protocols are called.
     """
     spans = {role: _plain(fold.roles.get(role, ())) for role in FIT_ROLES}
-    return digest({"task": asdict(task), **_inputs(fold), **spans})
+    return digest({"task": task.plain(), **_inputs(fold), **spans})
 
 
 def _beyond_spans(fold: Fold) -> dict[str, Any]:

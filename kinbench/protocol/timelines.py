@@ -109,6 +109,9 @@ def _without(span: Span, zones: Sequence[tuple[int, int]]) -> list[Span]:
     return [Span(span.key, start, stop) for start, stop in parts]
 
 
-def windows_in(spans: Iterable[Span], window: int, stride: int) -> int:
-    """Return how many whole windows, ``stride`` samples apart, the spans hold."""
-    return sum((span.stop - span.start - window) // stride + 1 for span in spans if span.stop - span.start >= window)
+def windows_in(spans: Iterable[Span], window: int, stride: int, least: int | None = None) -> int:
+    """Return how many windows, ``stride`` samples apart, the spans hold: whole ones, and one of each shorter span that
+    has ``least`` samples, where that is said.
+    """
+    sizes = [span.stop - span.start for span in spans]
+    return sum(max(size - window, 0) // stride + 1 for size in sizes if size >= (window if least is None else least))

@@ -16,6 +16,8 @@ class SensorEntry:
     side: str
     rotation_origin: str
     origin: str
+    site: str = "unknown"
+    level: str = "unknown"
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,12 @@ class IndexEntry:
     simulation: bool
     compat: str | None = None
     """The published error that this recording reproduces on request; no task takes it."""
+    forces: tuple[str, ...] = ()
+    """Components of ``schema.GROUND_FORCES`` that plates measured, in N."""
+    moments: tuple[str, ...] = ()
+    """Moments of ``schema.MOMENTS`` that the reference holds, in N m."""
+    mass_kg: float | None = None
+    """The person's mass, without which a force is no share of body weight."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,8 @@ class TaskEntry:
     imu time 0), on which the task is defined: inputs present, moving, reference valid for at least one leg.
     ``embargo`` is max(window, 1 s, filter support) in the same samples. ``strides`` are where strides begin, in the
     same samples and in order: one leg's foot contacts, told by the reference; empty where nothing tells them.
+    ``sensor_origin`` is 'measured' where somebody wore all of the task's sensors, 'synthetic' where all were computed
+    from motion, else 'mixed'.
     """
 
     key: Key
@@ -62,6 +72,7 @@ class TaskEntry:
     simulation: bool = False
     upsampled: bool = False
     strides: tuple[int, ...] = ()
+    sensor_origin: str = "measured"
 
     @property
     def samples(self) -> int:

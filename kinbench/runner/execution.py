@@ -6,7 +6,7 @@ import hashlib
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from kinbench import engines, results
 from kinbench.contracts import AdaptiveModel
 from kinbench.errors import DataError, KinbenchError, UsageError
 from kinbench.files import publish, sweep
-from kinbench.metrics import METRICS
+from kinbench.metrics import metrics_of
 from kinbench.protocol import cautions, check_causal
 from kinbench.recording import TaskEntry
 from kinbench.results import DatasetPart, Failure, FoldPart, MetricPart, ModelPart, ProtocolPart, Result, TaskPart
@@ -186,7 +186,7 @@ def _score(space: Workspace, job: Job, cell: Cell, fits: Fits) -> Result:
     if getattr(fitted.model, "causal", False):
         check_causal(fitted.model.predict, given.test_windows(cell.fold.roles["test"][:1]).x, cell.label)
     views = {view: predict_view(fitted.model, given, spans, watch) for view, spans in views_of(cell.fold).items()}
-    metrics = tuple(METRICS.values())
+    metrics = tuple(metrics_of(cell.task.quantity).values())
     scores = tuple(
         score
         for view, table in views.items()
@@ -254,7 +254,7 @@ def _unscored(space: Workspace, cell: Cell, limit: int | None) -> Result:
             adapts=card.adapts, ranks=card.ranks, study=card.study, leaks=card.leaks,
         ),
         task=TaskPart(
-            name=task.name, version=task.version, title=task.title, dofs=task.dofs, definition=_plain(asdict(task)),
+            name=task.name, version=task.version, title=task.title, dofs=task.dofs, definition=_plain(task.plain()),
         ),
         model=_model_part(cell, None), fold=_fold_part(cell),
         datasets=tuple(_dataset_part(space, cell, name, used) for name in space.datasets(cell.fold)),
@@ -264,7 +264,7 @@ def _unscored(space: Workspace, cell: Cell, limit: int | None) -> Result:
             metric.name: MetricPart(
                 version=metric.version, unit=metric.unit, better=metric.better, title=metric.title
             )
-            for metric in METRICS.values()
+            for metric in metrics_of(task.quantity).values()
         },
         environment=dict(results.environment()),
     )  # fmt: skip

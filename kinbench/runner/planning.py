@@ -18,7 +18,7 @@ from kinbench.contracts import AdaptiveModel, BenchmarkProtocol, Model, Sweeping
 from kinbench.engines import THREADS
 from kinbench.errors import KinbenchError, NotApplicable, UsageError
 from kinbench.files import digest
-from kinbench.metrics import METRICS
+from kinbench.metrics import metrics_of
 from kinbench.protocol import FIT_ROLES, SEEN_ROLES, Fold, ProtocolCard, Role, fit_digest, fold_digest
 from kinbench.recording import TaskEntry
 from kinbench.runner.cells import Cell, ModelChoice, Skipped
@@ -223,8 +223,8 @@ def _cells(
     card: ProtocolCard, task: Task, folds: Sequence[Fold], model: ModelChoice, seeds: Sequence[int],
     digests: Mapping[str, str],
 ) -> list[Cell]:  # fmt: skip
-    definition = asdict(task)
-    metrics = {metric.name: metric.version for metric in METRICS.values()}
+    definition = task.plain()
+    metrics = {metric.name: metric.version for metric in metrics_of(task.quantity).values()}
     cells = []
     for fold in folds:
         fold_name, fit_name = fold_digest(fold, task, card), fit_digest(fold, task)

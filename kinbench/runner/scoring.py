@@ -6,6 +6,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from kinbench import windows
 from kinbench.contracts import Model
 from kinbench.errors import DataError, StoreError
-from kinbench.metrics import METRICS, Metric, compute_all
+from kinbench.metrics import Metric, Quantity, compute_all, metrics_of
 from kinbench.protocol import Fold
 from kinbench.recording import Span
 from kinbench.results import PersonScore, Result, View
@@ -23,9 +24,11 @@ from kinbench.runner.stopwatch import Stopwatch
 from kinbench.store import Store
 from kinbench.tasks import Task, from_plain
 from kinbench.windows import TaskData
+from kinbench.windows.batches import BoolArray, Float32Array, IntArray
+from kinbench.windows.loads import SHORTEST_STANCE_S
 from kinbench.windows.taskdata import Predictions
 
-VIEWS: tuple[View, ...] = ("test", "test_long")
+VIEWS: tuple[Literal["test", "test_long"], ...] = ("test", "test_long")
 
 
 # --- predicting ------------------------------------------------------------------------------------------------------
@@ -77,33 +80,73 @@ def score_view(
 ) -> list[PersonScore]:
     """Score every person and DoF of one view over the samples with a valid reference, both legs together.
 
+    Loads are scored over stance; with the headline come the scores of the same spans outside it, as ``test_swing``.
     Raises ``DataError`` where a person of the fold has no sample at all.
     """
-    numbers = {str(entry.key): number for number, entry in enumerate(data.entries)}
-    entry = np.array([numbers[key] for key in table.keys], dtype=np.int64)[table.recording]
-    reference, valid = data.truth(
-        {"key": entry, "leg": table.leg, "sample": table.sample, "prediction": table.prediction}
-    )  # fmt: skip
-    whose = [data.entries[numbers[key]].person for key in table.keys]
+    reference, valid, whose = truth_of(table, data)
+    borne = stance_in(table, data)
+    if borne is not None:
+        steps = steps_of(table, borne, data.task.rate_hz)
+        phases: list[tuple[View, BoolArray]] = [(view, borne)]
+        if view == "test":
+            phases.append(("test_swing", ~borne))
+    else:
+        steps, phases = None, [(view, np.ones(table.leg.size, dtype=bool))]
     scores = []
     for person in persons:
         mine = np.array([owner == person for owner in whose])[table.recording]
         if not mine.any():
             raise DataError(f"nothing of {person} was predicted in '{view}'")
-        for column, dof in enumerate(table.dofs):
-            use = mine & valid[:, column]
-            scores.append(
-                _score(
-                    view, person, dof, int(mine.sum()), metrics,
-                    table.prediction[use, column], reference[use, column], table.leg[use],
-                )
-            )  # fmt: skip
+        for phase, during in phases:
+            for column, dof in enumerate(table.dofs):
+                use = mine & during & valid[:, column]
+                scores.append(
+                    _score(
+                        phase, person, dof, int((mine & during).sum()), metrics,
+                        table.prediction[use, column], reference[use, column], table.leg[use],
+                        None if steps is None else steps[use],
+                    )
+                )  # fmt: skip
     return scores
+
+
+def truth_of(table: PredictedView, data: TaskData) -> tuple[Float32Array, BoolArray, list[str]]:
+    """Return (reference (m, dof) in the quantity's unit, valid (m, dof), the person of each of its recordings)."""
+    numbers = {str(entry.key): number for number, entry in enumerate(data.entries)}
+    reference, valid = data.truth(_numbered(table, data))
+    return reference, valid, [data.entries[numbers[key]].person for key in table.keys]
+
+
+def stance_in(table: PredictedView, data: TaskData) -> BoolArray | None:
+    """Return where the foot bears weight (m,); None for a task of angles."""
+    return data.borne(_numbered(table, data))
+
+
+def steps_of(table: PredictedView, borne: BoolArray, rate_hz: float) -> IntArray:
+    """Return which stance each sample is of (m,), numbered through; -1 in swing, or in what is too short for a step.
+
+    A stance ends with its recording, its leg, or where the samples do not follow each other.
+    """
+    follows = (
+        (np.diff(table.recording) == 0) & (np.diff(table.leg) == 0) & (np.diff(table.sample) == 1)
+        & borne[1:] & borne[:-1]
+    )  # fmt: skip
+    number = np.cumsum(np.concatenate([[True], ~follows])) - 1
+    long_enough = np.bincount(number) >= SHORTEST_STANCE_S * rate_hz
+    return np.asarray(np.where(borne & long_enough[number], number, -1), dtype=np.int64)
+
+
+def _numbered(table: PredictedView, data: TaskData) -> Predictions:
+    """Return a table with its recordings numbered as the task's data number them."""
+    numbers = {str(entry.key): number for number, entry in enumerate(data.entries)}
+    entry = np.array([numbers[key] for key in table.keys], dtype=np.int64)[table.recording]
+    return {"key": entry, "leg": table.leg, "sample": table.sample, "prediction": table.prediction}
 
 
 def _score(
     view: View, person: str, dof: str, covered: int, metrics: Sequence[Metric],
     prediction: NDArray[np.float32], reference: NDArray[np.float32], leg: NDArray[np.int64],
+    step: NDArray[np.int64] | None,
 ) -> PersonScore:  # fmt: skip
     if prediction.size == 0:
         nothing = "no test sample has a valid reference"
@@ -111,7 +154,7 @@ def _score(
             view=view, person=person, dof=dof, samples=0, covered=covered,
             values={metric.name: None for metric in metrics}, reasons={metric.name: nothing for metric in metrics},
         )  # fmt: skip
-    found = compute_all(metrics, prediction, reference, leg)
+    found = compute_all(metrics, prediction, reference, leg, step)
     return PersonScore(
         view=view, person=person, dof=dof, samples=int(prediction.size), covered=covered,
         values={name: score.value for name, score in found.items()},
@@ -141,26 +184,36 @@ def rescore(result: Result, store: Store, *, results: Path, cache: Path) -> tupl
     is needed. Raises ``DataError`` when there are no predictions or their sha256 is another, ``StoreError`` when
     the store's recordings are not the ones that were scored.
     """
-    path = results / f"{result.key}.npz"
-    if not result.done or not path.is_file():
-        raise DataError("there are no predictions to score again", where=path)
-    data = path.read_bytes()
-    if hashlib.sha256(data).hexdigest() != result.predictions:
-        raise DataError("the predictions are not those that were scored: their sha256 differs", where=path)
-    known = {str(entry.key): entry.digest for entry in store.entries()}
-    used = next(part.recordings for part in result.datasets if part.name == result.fold.test_dataset)
-    other = sorted(key for key, digest in used.items() if known.get(key) != digest)
-    if other:
-        raise StoreError(f"its recordings {', '.join(other)} are not the ones that were scored", where=store.path)
-    task_data = windows.prepare(store, task_of(result), cache=cache)
-    metrics = [metric_of(name, part.version) for name, part in result.metrics.items()]
-    views = predictions.unpack(data)
+    views = kept_views(result, results)
+    task_data = data_of(result, store, cache=cache)
+    metrics = [metric_of(name, part.version, task_data.task.quantity) for name, part in result.metrics.items()]
     return tuple(
         score
         for view in VIEWS
         if view in views
         for score in score_view(view, views[view], task_data, result.fold.test_persons, metrics)
     )
+
+
+def kept_views(result: Result, results: Path) -> dict[str, PredictedView]:
+    """Return a result's kept predictions by view; raises ``DataError`` where there are none, or others."""
+    path = results / f"{result.key}.npz"
+    if not result.done or not path.is_file():
+        raise DataError("there are no predictions to score again", where=path)
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != result.predictions:
+        raise DataError("the predictions are not those that were scored: their sha256 differs", where=path)
+    return predictions.unpack(data)
+
+
+def data_of(result: Result, store: Store, *, cache: Path) -> TaskData:
+    """Return the windows of a result's test dataset; raises ``StoreError`` unless they are of what was scored."""
+    known = {str(entry.key): entry.digest for entry in store.entries()}
+    used = next(part.recordings for part in result.datasets if part.name == result.fold.test_dataset)
+    other = sorted(key for key, digest in used.items() if known.get(key) != digest)
+    if other:
+        raise StoreError(f"its recordings {', '.join(other)} are not the ones that were scored", where=store.path)
+    return windows.prepare(store, task_of(result), cache=cache)
 
 
 def task_of(result: Result) -> Task:
@@ -173,9 +226,9 @@ def task_of(result: Result) -> Task:
         ) from error
 
 
-def metric_of(name: str, version: int) -> Metric:
-    """Return a metric in one version; raises ``DataError`` where this kinbench has another."""
-    metric = METRICS.get(name)
+def metric_of(name: str, version: int, quantity: Quantity = "angle") -> Metric:
+    """Return a quantity's metric in one version; raises ``DataError`` where this kinbench has another."""
+    metric = metrics_of(quantity).get(name)
     if metric is None or metric.version != version:
         raise DataError(f"this kinbench has no metric '{name}' of version {version}")
     return metric

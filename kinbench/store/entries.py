@@ -9,6 +9,7 @@ from typing import Any
 
 import xarray as xr
 
+from kinbench import schema
 from kinbench.recording import IndexEntry, Key, Recording, SensorEntry, placements_of
 
 
@@ -31,7 +32,9 @@ def entry_of(recording: Recording, digest: str) -> IndexEntry:
         imu_rate_hz=_rate_hz("imu", imu, attrs),
         reference_rate_hz=_rate_hz("reference", reference, attrs),
         sensors=() if imu is None else tuple(
-            SensorEntry(found.sensor, found.segment, found.side, found.rotation_origin, found.origin)
+            SensorEntry(
+                found.sensor, found.segment, found.side, found.rotation_origin, found.origin, found.site, found.level
+            )
             for found in placements_of(imu)
         ),
         signals=() if imu is None else tuple(sorted(str(name) for name in imu.data_vars if name != "valid")),
@@ -41,6 +44,9 @@ def entry_of(recording: Recording, digest: str) -> IndexEntry:
         tier=next((tier for tier in tiers if tier), None),
         simulation=bool(attrs.get("simulation")),
         compat=attrs.get("compat"),
+        forces=_forces(_variable(reference, "grf")),
+        moments=_names(reference, "load"),
+        mass_kg=(attrs.get("person_table") or {}).get("mass_kg"),
     )  # fmt: skip
 
 
@@ -52,6 +58,8 @@ def to_json(entry: IndexEntry) -> dict[str, Any]:
         "sensors": [list(astuple(sensor)) for sensor in entry.sensors],
         "signals": list(entry.signals),
         "dofs": list(entry.dofs),
+        "forces": list(entry.forces),
+        "moments": list(entry.moments),
     }
 
 
@@ -64,12 +72,30 @@ def from_json(data: Mapping[str, Any]) -> IndexEntry:
             "sensors": tuple(_sensor(*sensor) for sensor in data["sensors"]),
             "signals": tuple(data["signals"]),
             "dofs": tuple(data["dofs"]),
+            "forces": tuple(data.get("forces", ())),
+            "moments": tuple(data.get("moments", ())),
         }
     )
 
 
 _sensor = lru_cache(maxsize=1024)(SensorEntry)
 """The recordings of a dataset share their few sensors, so the same entry serves for all."""
+
+
+def _names(reference: xr.Dataset | None, dim: str) -> tuple[str, ...]:
+    return () if reference is None or dim not in reference.coords else tuple(map(str, reference[dim].values))
+
+
+def _forces(grf: xr.DataArray | None) -> tuple[str, ...]:
+    """Return the components that are known: of a foot with a plate of its own, all where forward is known too."""
+    if grf is None:
+        return ()
+    plates, headless = {str(name) for name in grf["plate"].values}, grf.attrs.get("frame") == schema.ARBITRARY_HEADING
+    return tuple(
+        name
+        for name, force in schema.GROUND_FORCES.items()
+        if force.side in plates and (force.axis == 1 or not headless)
+    )
 
 
 def _variable(stream: xr.Dataset | None, name: str) -> xr.DataArray | None:

@@ -36,7 +36,7 @@ def input_legs(entry: IndexEntry, task: Task) -> tuple[str, ...] | str:
     if reason is not None:
         return reason
     turned = _turned(entry, task)
-    return tuple(leg for leg in task.legs if turned.issuperset(task.segments_of(leg))) or _missing(
+    return tuple(leg for leg in task.legs if turned.issuperset(_needed(task, leg))) or _missing(
         entry, anything, labelled=False
     )
 
@@ -56,8 +56,19 @@ def feasible_legs(entry: IndexEntry, task: Task) -> tuple[str, ...]:
     return tuple(
         leg
         for leg in task.legs
-        if turned.issuperset(task.segments_of(leg)) and set(entry.dofs).issuperset(task.dofs_of(leg))
+        if turned.issuperset(_needed(task, leg)) and set(_outputs(entry, task)).issuperset(task.dofs_of(leg))
     )
+
+
+def _needed(task: Task, leg: str) -> list[str]:
+    """Return the segments of a leg that need a sensor."""
+    optional = {*replace(task, segments=task.optional).segments_of(leg)}
+    return [name for name in task.segments_of(leg) if name not in optional]
+
+
+def _outputs(entry: IndexEntry, task: Task) -> tuple[str, ...]:
+    """Return what of the task's quantity a recording's reference holds."""
+    return {"angle": entry.dofs, "grf": entry.forces, "moment": entry.moments}[task.quantity]
 
 
 def _turned(entry: IndexEntry, task: Task) -> set[str]:
@@ -68,9 +79,18 @@ def _reason(entry: IndexEntry, task: Task) -> str | None:
     reason = _input_reason(entry, task)
     if reason is not None:
         return reason
-    if not entry.dofs:
-        return "it is unlabelled: it has no reference angle"
+    if not _outputs(entry, task):
+        return _UNLABELLED[task.quantity]
+    if task.quantity != "angle" and entry.mass_kg is None:
+        return "the person's mass is not known, and loads are by mass"
     return None if feasible_legs(entry, task) else _missing(entry, task)
+
+
+_UNLABELLED = {
+    "angle": "it is unlabelled: it has no reference angle",
+    "grf": "it has no force plate that is said to be under one foot ('right' or 'left')",
+    "moment": "its reference holds no joint moment",
+}
 
 
 def _input_reason(entry: IndexEntry, task: Task) -> str | None:
@@ -94,10 +114,10 @@ def _missing(entry: IndexEntry, task: Task, *, labelled: bool = True) -> str:
     turned = {sensor.segment for sensor in entry.sensors if sensor.rotation_origin != "unknown"}
     lacks: list[list[str]] = []
     for leg in task.legs:
-        segments, dofs = task.segments_of(leg), task.dofs_of(leg)
+        segments, dofs = _needed(task, leg), task.dofs_of(leg)
         lacks.append(
             [f"no sensor on {name}" for name in segments if name not in there]
-            + [f"no reference of {name}" for name in dofs if labelled and name not in entry.dofs]
+            + [f"no reference of {name}" for name in dofs if labelled and name not in _outputs(entry, task)]
             + [
                 f"no known rotation of the sensor on {name} to its segment"
                 for name in segments

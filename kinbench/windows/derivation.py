@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from kinbench import schema
 from kinbench.harmonisation.grids import Plan, covered, interpolate, onto_grid, plan
 from kinbench.kinematics import events_from_hip_angle, events_from_knee_angle, mirror_acc, mirror_gyr
 from kinbench.metrics import circular_difference
@@ -16,6 +18,7 @@ from kinbench.recording import Recording
 from kinbench.schema import OPEN_ACTIVITIES
 from kinbench.tasks import Moving, Task
 from kinbench.windows.fingerprints import Samples, samples_of
+from kinbench.windows.loads import contacts_of, load_of, mass_of, stance_of
 
 FloatArray = NDArray[np.float64]
 Float32Array = NDArray[np.float32]
@@ -38,13 +41,16 @@ something else is nothing in particular."""
 
 GAITS = ("walking", "walking_treadmill", "running", "running_treadmill", "stairs", "ramp")
 """Activities that are made of strides."""
+_HEADING = "pelvis_rotation"
 _STRIDE_EVENTS = (("hip_flexion", events_from_hip_angle), ("knee_flexion", events_from_knee_angle))
 
 
 @dataclass(frozen=True)
 class LegSignals:
-    """One leg on the task's grid: inputs (n, channel), NaN where masked, angles (n, dof) in degrees, where they hold
-    (n, dof), and the stretches where inputs are present, the person moves and every DoF is known.
+    """One leg on the task's grid: inputs (n, channel), NaN where masked, angles or loads (n, dof) in the quantity's
+    unit, where they hold (n, dof), and the stretches where inputs are present, the person moves and every DoF is known.
+
+    ``stance`` (n,), of loads, is where the leg's foot bears weight; None where no plate tells.
     """
 
     leg: str
@@ -52,6 +58,7 @@ class LegSignals:
     targets: Float32Array
     labelled: BoolArray
     runs: Runs
+    stance: BoolArray | None = None
 
 
 @dataclass(frozen=True)
@@ -104,8 +111,8 @@ def derive(recording: Recording, task: Task, legs: tuple[str, ...]) -> Derived |
     ``legs`` are those that the index says are there. The recording is one that ``applicable`` let pass.
     """
     imu, reference = recording.imu, recording.reference
-    if imu is None or reference is None or "angle" not in reference:
-        return "it has no imu stream or no reference angle"
+    if imu is None or reference is None or task.quantity not in reference:
+        return f"it has no imu stream or no reference {task.quantity}"
     time_s = np.asarray(imu["time"].values, dtype=np.float64)
     if time_s.size < 2:
         return _TOO_SHORT
@@ -117,7 +124,8 @@ def derive(recording: Recording, task: Task, legs: tuple[str, ...]) -> Derived |
     if isinstance(doing, str):
         return doing
     moving = _moving(list(known.values()), task.moving, task.rate_hz, way.samples) & doing
-    found = tuple(_leg(leg, task, known, reference, moving) for leg in legs)
+    moving &= _straight(reference, task, way.samples)
+    found = tuple(_leg(leg, task, known, recording, moving) for leg in legs)
     runs = _runs(np.logical_or.reduce([_mask(leg.runs, way.samples) for leg in found]))
     if not runs:
         return _nothing_left(known, moving, found)
@@ -166,7 +174,8 @@ def _sensors(
     """Return the sensors of some legs by segment, or which of them cannot be turned to their segments."""
     segments = tuple(dict.fromkeys(name for leg in legs for name in task.segments_of(leg)))
     found = {name: _sensor(imu, name, task, way, time_s) for name in segments}
-    unturned = [name for name, sensor in found.items() if sensor is None]
+    dispensable = {name for leg in legs for name in replace(task, segments=task.optional).segments_of(leg)}
+    unturned = [name for name, sensor in found.items() if sensor is None and name not in dispensable]
     if unturned:
         return f"the rotation of the sensor on {', '.join(unturned)} to its segment is unknown"
     return {name: sensor for name, sensor in found.items() if sensor is not None}
@@ -273,19 +282,26 @@ def _sliding_sum(values: FloatArray, reach: int) -> FloatArray:
 # --- legs ------------------------------------------------------------------------------------------------------------
 
 
-def _leg(leg: str, task: Task, sensors: dict[str, _Sensor], reference: xr.Dataset, moving: BoolArray) -> LegSignals:
+def _leg(leg: str, task: Task, sensors: dict[str, _Sensor], recording: Recording, moving: BoolArray) -> LegSignals:
     signals, present = _signals(leg, task, sensors)
-    targets, labelled = _targets(reference, task.dofs_of(leg), present.size, task)
+    targets, labelled = _targets(recording, task.dofs_of(leg), present.size, task)
     usable = present & moving & labelled.all(axis=1)
-    return LegSignals(leg, signals, targets, labelled, _runs(usable))
+    if task.quantity == "angle":
+        return LegSignals(leg, signals, targets, labelled, _runs(usable))
+    stance = _stance(recording, task.dofs_of(leg)[0], present.size, task)
+    if task.around is not None:
+        usable &= _around(stance, task)
+    return LegSignals(leg, signals, targets, labelled, _runs(usable), stance)
 
 
 def _signals(leg: str, task: Task, sensors: dict[str, _Sensor]) -> tuple[Float32Array, BoolArray]:
     """Return one leg's inputs (n, channel), the left one mirrored, and where they are present (n,); else NaN."""
-    used = [sensors[name] for name in task.segments_of(leg)]
-    present = np.logical_and.reduce([sensor.known for sensor in used])
+    used = [sensors.get(name) for name in task.segments_of(leg)]
+    present = np.logical_and.reduce([sensor.known for sensor in used if sensor is not None])
     mirrored = leg == "l" and task.axes == "segment"  # raw sensor axes have no plane to mirror across
-    signals = np.concatenate([_channels(sensor, task, mirrored=mirrored) for sensor in used], axis=1)
+    absent = np.full((present.size, len(task.channel_names) // len(task.segments)), np.nan)
+    parts = [absent if sensor is None else _channels(sensor, task, mirrored=mirrored) for sensor in used]
+    signals = np.concatenate(parts, axis=1)
     signals[~present] = np.nan
     return signals.astype(np.float32), present
 
@@ -303,34 +319,95 @@ def _channels(sensor: _Sensor, task: Task, *, mirrored: bool) -> FloatArray:
     return np.concatenate(parts, axis=1)
 
 
-def _targets(reference: xr.Dataset, dofs: tuple[str, ...], samples: int, task: Task) -> tuple[Float32Array, BoolArray]:
-    """Return angles (n, dof) on the grid and where they hold; NaN elsewhere.
+def _targets(recording: Recording, dofs: tuple[str, ...], samples: int, task: Task) -> tuple[Float32Array, BoolArray]:
+    """Return angles or loads (n, dof) on the grid and where they hold; NaN elsewhere.
 
-    Interpolated linearly on the circle, never filtered. Missing values are bridged as gaps are; masked ones never.
+    Interpolated linearly, angles on the circle, never filtered. Missing values are bridged as gaps are; masked ones
+    never.
     """
-    time_s = np.asarray(reference["time"].values, dtype=np.float64)
-    grid_s = np.arange(samples) / task.rate_hz
     targets = np.full((samples, len(dofs)), np.nan)
     labelled = np.zeros((samples, len(dofs)), dtype=bool)
-    names = [str(name) for name in reference["dof"].values]
-    if time_s.size < 2:
+    reference = recording.reference
+    if reference is None or reference.sizes["time"] < 2:
         return targets.astype(np.float32), labelled
-    period_s = float(np.median(np.diff(time_s)))
     for column, dof in enumerate(dofs):
-        values = np.asarray(reference["angle"].values[:, names.index(dof)], dtype=np.float64)
-        known, masked = np.isfinite(values), np.zeros(values.size, dtype=bool)
-        if "valid" in reference:
-            valid = np.asarray(reference["valid"].values, dtype=bool)
-            masked = ~(valid if valid.ndim == 1 else valid[:, names.index(dof)])
-            known &= ~masked
-        if not known.any():
-            continue
-        beside_mask = interpolate(time_s, masked[:, None].astype(np.float64), grid_s)[:, 0] > 0
-        holds = covered(time_s[known], grid_s, period_s, task.max_gap_s) & ~beside_mask
-        on_grid = interpolate(time_s[known], values[known, None], grid_s, circular_difference)[:, 0]
-        targets[holds, column] = on_grid[holds]
-        labelled[:, column] = holds
+        if task.quantity == "angle":
+            found = _on_grid(reference, *_angle(reference, dof), samples, task, circular_difference)
+        else:
+            found = _on_grid(reference, *load_of(reference, dof, mass_of(recording)), samples, task)
+        targets[:, column], labelled[:, column] = found
     return targets.astype(np.float32), labelled
+
+
+def _angle(reference: xr.Dataset, dof: str) -> tuple[FloatArray, BoolArray]:
+    """Return a DoF's angle (n,) in degrees and where it is masked (n,)."""
+    at = [str(name) for name in reference["dof"].values].index(dof)
+    values = np.asarray(reference["angle"].values[:, at], dtype=np.float64)
+    if "valid" not in reference:
+        return values, np.zeros(values.size, dtype=bool)
+    valid = np.asarray(reference["valid"].values, dtype=bool)
+    return values, ~(valid if valid.ndim == 1 else valid[:, at])
+
+
+def _on_grid(
+    reference: xr.Dataset, values: FloatArray, masked: BoolArray, samples: int, task: Task,
+    difference: Callable[[FloatArray, FloatArray], FloatArray] = np.subtract,
+) -> tuple[FloatArray, BoolArray]:  # fmt: skip
+    """Return one value per grid sample (n,), NaN where it does not hold, and where it does (n,)."""
+    time_s = np.asarray(reference["time"].values, dtype=np.float64)
+    grid_s = np.arange(samples) / task.rate_hz
+    known = np.isfinite(values) & ~masked
+    if not known.any():
+        return np.full(samples, np.nan), np.zeros(samples, dtype=bool)
+    period_s = float(np.median(np.diff(time_s)))
+    beside_mask = interpolate(time_s, masked[:, None].astype(np.float64), grid_s)[:, 0] > 0
+    holds = covered(time_s[known], grid_s, period_s, task.max_gap_s) & ~beside_mask
+    on_grid = interpolate(time_s[known], values[known, None], grid_s, difference)[:, 0]
+    return np.where(holds, on_grid, np.nan), holds
+
+
+# --- stance and straight walking -------------------------------------------------------------------------------------
+
+
+def _stance(recording: Recording, dof: str, samples: int, task: Task) -> BoolArray | None:
+    """Return where the foot on the side of a load bears weight, or None where no plate tells."""
+    reference = recording.reference
+    vertical = f"grf_vertical_{dof[-1]}"
+    if reference is None or "grf" not in reference or reference.sizes["time"] < 2:
+        return None
+    if schema.GROUND_FORCES[vertical].side not in map(str, reference["plate"].values):
+        return None
+    force, _ = _on_grid(reference, *load_of(reference, vertical, mass_of(recording)), samples, task)
+    return stance_of(force)
+
+
+def _around(stance: BoolArray | None, task: Task) -> BoolArray | bool:
+    """Return the time around contacts that the task asks for; none where no plate tells them."""
+    if stance is None or task.around is None:
+        return False
+    inside = np.zeros(stance.size, dtype=bool)
+    for contact in contacts_of(stance, task.rate_hz):
+        first = contact - task.around.before
+        inside[max(first, 0) : max(first + task.around.length, 0)] = True
+    return inside
+
+
+def _straight(reference: xr.Dataset, task: Task, samples: int) -> BoolArray:
+    """Return where the pelvis heads along the recording's line of walking, one way or the other.
+
+    The line is the mean of the doubled heading, so that there and back are one. A heading that nobody measured, or that
+    is not known at an instant, leaves nothing out.
+    """
+    straight = np.ones(samples, dtype=bool)
+    if task.straight_deg is None or "dof" not in reference.coords or _HEADING not in map(str, reference["dof"].values):
+        return straight
+    heading, known = _on_grid(reference, *_angle(reference, _HEADING), samples, task, circular_difference)
+    if known.any():
+        doubled = np.deg2rad(2.0 * heading[known])
+        line_deg = np.rad2deg(np.arctan2(np.sin(doubled).mean(), np.cos(doubled).mean())) / 2.0
+        off_deg = np.abs((heading[known] - line_deg + 90.0) % 180.0 - 90.0)
+        straight[known] = off_deg <= task.straight_deg
+    return straight
 
 
 # --- strides ---------------------------------------------------------------------------------------------------------
@@ -339,18 +416,23 @@ def _targets(reference: xr.Dataset, dofs: tuple[str, ...], samples: int, task: T
 def _strides(recording: Recording, reference: xr.Dataset, task: Task, samples: int) -> tuple[int, ...]:
     """Return where one leg's strides begin: by its hip's flexion or else its knee's, the right leg's before the left's.
 
-    Only where the person goes: a squat bends hip and knee too. Empty where the reference has neither angle.
+    Only where the person goes: a squat bends hip and knee too. A task of loads takes the contacts of its foot where the
+    reference has neither angle; for one of angles there are none then.
     """
     going = _going(recording, samples, task.rate_hz)
-    known = {str(name) for name in reference["dof"].values}
+    known = {str(name) for name in reference["dof"].values} if "angle" in reference else set()
+    angles = replace(task, quantity="angle")
     for dof, events in _STRIDE_EVENTS:
         for name in (f"{dof}_r", f"{dof}_l"):
             if name in known:
-                angle, holds = _targets(reference, (name,), samples, task)
+                angle, holds = _targets(recording, (name,), samples, angles)
                 contacts = events(np.where(holds & going[:, None], angle, np.nan)[:, 0], task.rate_hz).contact_s
                 if contacts.size:
                     return tuple(np.rint(contacts * task.rate_hz).astype(int).tolist())
-    return ()
+    if task.quantity == "angle":
+        return ()
+    stance = _stance(recording, task.dofs[0], samples, task)
+    return () if stance is None else tuple(at for at in contacts_of(stance, task.rate_hz) if going[at])
 
 
 def _going(recording: Recording, samples: int, rate_hz: float) -> BoolArray:

@@ -18,7 +18,7 @@ from kinbench.windows.applicability import applicable, feasible_legs
 from kinbench.windows.derivation import Derived, derive
 from kinbench.windows.taskdata import NativePiece, Piece, TaskData
 
-CACHE_VERSION = 3
+CACHE_VERSION = 4
 """Part of a cache's name; raised by any change of what ``prepare`` computes or how it lies on disk."""
 
 Progress = Callable[[int, int, str], None]
@@ -48,7 +48,7 @@ class Recordings(Protocol):
 
 def task_digest(task: Task) -> str:
     """Return the sha256 of a task's canonical JSON: equal for equal definitions, whatever the session."""
-    return digest(asdict(task))
+    return digest(task.plain())
 
 
 def _index_digest(feeding: Sequence[IndexEntry]) -> str:
@@ -125,7 +125,9 @@ def _derive_all(
 
 
 def _empty(task: Task) -> dict[str, NDArray[Any]]:
+    loaded = {} if task.quantity == "angle" else {"stance": np.empty(0, dtype=np.bool_)}
     return {
+        **loaded,
         "signals": np.empty((0, len(task.channel_names)), dtype=np.float32),
         "targets": np.empty((0, len(task.dofs)), dtype=np.float32),
         "labelled": np.empty((0, len(task.dofs)), dtype=np.bool_),
@@ -143,13 +145,14 @@ def _add(flat: _Flat, meta: dict[str, list[Any]], entry: IndexEntry, derived: De
             "activity": entry.activity,
             "digest": entry.digest,
             "rate_hz": task.rate_hz,
-            "window": task.window,
+            "window": task.least,
             "embargo": derived.embargo,
             "runs": [list(run) for run in derived.runs],
             "convention": entry.convention,
             "simulation": entry.simulation,
             "upsampled": derived.upsampled,
             "strides": list(derived.strides),
+            "sensor_origin": _sensor_origin(entry, task, [leg.leg for leg in derived.legs]),
         }
     )
     for leg in derived.legs:
@@ -160,12 +163,21 @@ def _add(flat: _Flat, meta: dict[str, list[Any]], entry: IndexEntry, derived: De
         flat.parts["signals"].append(leg.signals)
         flat.parts["targets"].append(leg.targets)
         flat.parts["labelled"].append(leg.labelled)
+        if "stance" in flat.parts:  # where no plate tells, all that is labelled counts as borne
+            flat.parts["stance"].append(np.asarray(leg.labelled.any(axis=1)) if leg.stance is None else leg.stance)
     time_s, runs = derived.native
     meta["native"].append([flat.times, time_s.size, flat.hashes, *runs.shape])
     flat.times += time_s.size
     flat.hashes += runs.size
     flat.parts["native_time_s"].append(time_s)
     flat.parts["native_hashes"].append(runs.reshape(-1))
+
+
+def _sensor_origin(entry: IndexEntry, task: Task, legs: Sequence[str]) -> str:
+    """Return where the signals of the sensors that a task takes come from, ``mixed`` where not all from one."""
+    taken = {segment for leg in legs for segment in task.segments_of(leg)}
+    origins = {sensor.origin for sensor in entry.sensors if sensor.segment in taken}
+    return origins.pop() if len(origins) == 1 else "mixed"
 
 
 # --- opening ---------------------------------------------------------------------------------------------------------
@@ -191,6 +203,7 @@ def _task_data(
         signals=arrays["signals"],
         targets=arrays["targets"],
         labelled=arrays["labelled"],
+        stance=arrays.get("stance"),
         native=tuple(NativePiece(*values) for values in meta["native"]),
         native_time_s=arrays["native_time_s"],
         native_hashes=arrays["native_hashes"],

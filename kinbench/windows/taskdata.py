@@ -174,10 +174,11 @@ def cover(stretches: Iterable[Stretch], signals: Float32Array, task: Task) -> Te
 class TaskData:
     """The recordings of one store that can feed a task, resampled, in segment axes, as flat arrays.
 
-    ``signals`` (rows, channel) float32 in SI units (NaN where masked), ``targets`` (rows, dof) float32 in degrees,
-    ``labelled`` (rows, dof) bool; ``pieces`` say which rows belong to which leg of which of the ``entries``.
-    ``excluded`` names the recordings that cannot feed the task, and why. ``native_time_s`` (rows,) and
+    ``signals`` (rows, channel) float32 in SI units (NaN where masked), ``targets`` (rows, dof) float32 in the
+    quantity's unit, ``labelled`` (rows, dof) bool; ``pieces`` say which rows belong to which leg of which of the
+    ``entries``. ``excluded`` names the recordings that cannot feed the task, and why. ``native_time_s`` (rows,) and
     ``native_hashes`` (elements,) hold what the leak check compares, ``native`` where it stands, one per entry.
+    ``stance`` (rows,), of loads only, is where the foot bears weight.
     """
 
     task: Task
@@ -191,6 +192,7 @@ class TaskData:
     native: tuple[NativePiece, ...]
     native_time_s: NDArray[np.float64]
     native_hashes: HashArray
+    stance: BoolArray | None = None
 
     @property
     def spec(self) -> TaskSpec:
@@ -208,22 +210,35 @@ class TaskData:
         """
         window, stride = self.task.window, self.task.stride
         rows, starts, person = ([np.empty(0, dtype=np.int64)] for _ in range(3))
+        padding = [np.empty(0, dtype=bool)]
         copied = 0
         for piece, start, stop in self._stretches(spans):
-            if stop - start < window:
+            if stop - start < self.task.least:
                 continue
-            first = np.arange(0, stop - start - window + 1, stride, dtype=np.int64)
+            first = np.arange(0, max(stop - start - window, 0) + 1, stride, dtype=np.int64)
             length = int(first[-1]) + window
-            rows.append(np.arange(start, start + length, dtype=np.int64) + piece.offset)
+            step = np.arange(start, start + length, dtype=np.int64)
+            rows.append(np.minimum(step, stop - 1) + piece.offset)
+            padding.append(step >= stop)
             starts.append(first + copied)
             person.append(np.full(first.size, _opaque(self.entries[piece.entry].person), dtype=np.int64))
             copied += length
-        kept, begin = np.concatenate(rows), np.concatenate(starts)
+        kept, begin, padded = np.concatenate(rows), np.concatenate(starts), np.concatenate(padding)
+        signals, targets, labelled = self.signals[kept], self.targets[kept], self.labelled[kept]
+        targets[padded], labelled[padded] = np.nan, False
         return Batches(
-            signals=self.signals[kept], targets=self.targets[kept], labelled=self.labelled[kept], starts=begin,
-            person=np.concatenate(person), present=np.ones((begin.size, len(self.task.segments)), dtype=bool),
-            spec=self.spec,
+            signals=signals, targets=targets, labelled=labelled, starts=begin, person=np.concatenate(person),
+            present=self._present(signals, begin), spec=self.spec,
         )  # fmt: skip
+
+    def _present(self, signals: Float32Array, starts: IntArray) -> BoolArray:
+        """Return which sensors each window has (n, segment): a recording may lack those that the task can spare."""
+        present = np.ones((starts.size, len(self.task.segments)), dtype=bool)
+        each = len(self.task.channel_names) // len(self.task.segments)
+        for number, name in enumerate(self.task.segments):
+            if name in self.task.optional:
+                present[:, number] = np.isfinite(signals[starts, number * each])
+        return present
 
     def narrowed(self, task: Task) -> TaskData:
         """Return the data with the inputs of a task that differs only in having fewer sensors."""
@@ -253,7 +268,7 @@ class TaskData:
         return replace(
             self, pieces=tuple(pieces), signals=np.concatenate([leg.signals for leg in legs]),
             targets=np.concatenate([leg.targets for leg in legs]),
-            labelled=np.concatenate([leg.labelled for leg in legs]),
+            labelled=np.concatenate([leg.labelled for leg in legs]), stance=None,
         )  # fmt: skip
 
     def _leg(self, piece: Piece) -> Leg:
@@ -268,7 +283,9 @@ class TaskData:
         window, stride = self.task.window, self.task.stride
         entry, leg, sample = ([np.empty(0, dtype=np.int64)] for _ in range(3))
         for piece, start, stop in self._stretches(spans):
-            first = np.arange(start, stop - window + 1, stride, dtype=np.int64)
+            if stop - start < self.task.least:
+                continue
+            first = np.arange(start, max(stop - window, start) + 1, stride, dtype=np.int64)
             entry.append(np.full(first.size, piece.entry, dtype=np.int64))
             leg.append(np.full(first.size, piece.leg, dtype=np.int64))
             sample.append(first)
@@ -283,11 +300,18 @@ class TaskData:
 
     def truth(self, table: Predictions) -> tuple[Float32Array, BoolArray]:
         """Return (reference (m, dof) in degrees, valid (m, dof)) of the samples of an assembled table."""
+        rows = self._rows(table)
+        return np.asarray(self.targets[rows]), np.asarray(self.labelled[rows])
+
+    def borne(self, table: Predictions) -> BoolArray | None:
+        """Return where the foot bears weight (m,) in an assembled table; None for a task of angles."""
+        return None if self.stance is None else np.asarray(self.stance[self._rows(table)])
+
+    def _rows(self, table: Predictions) -> IntArray:
         offsets = np.zeros((len(self.entries), len(self.task.legs)), dtype=np.int64)
         for piece in self.pieces:
             offsets[piece.entry, piece.leg] = piece.offset
-        rows = offsets[table["key"], table["leg"]] + table["sample"]
-        return np.asarray(self.targets[rows]), np.asarray(self.labelled[rows])
+        return np.asarray(offsets[table["key"], table["leg"]] + table["sample"])
 
     def samples(self, key: str) -> Samples:
         """Return the native-rate inputs of one recording, as the leak check compares them.

@@ -130,8 +130,8 @@ class Persons:
         )
 
     def windows(self, spans: Spans) -> int:
-        """Return how many whole windows spans hold."""
-        return windows_in(spans, self.task.window, self.task.stride)
+        """Return how many windows spans give to learn from."""
+        return windows_in(spans, self.task.window, self.task.stride, self.task.least)
 
 
 def cuts(timeline: Spans, *percent: int) -> Spans:
