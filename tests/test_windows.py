@@ -438,7 +438,7 @@ def whole_body(samples, window, stride):
         {
             "key": "lab/S1/1/walk", "person": "lab/S1", "activity": "walking", "digest": "", "rate_hz": 100.0,
             "window": window, "embargo": 100, "runs": [[0, samples]], "convention": None, "simulation": False,
-            "upsampled": False, "strides": [],
+            "upsampled": False, "strides": [], "sensor_origin": "measured",
         }
     )  # fmt: skip
     return windows.TaskData(
