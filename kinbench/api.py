@@ -7,7 +7,7 @@ Names of plugins and stores become objects here; nothing is computed. Paths: sto
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, is_dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,6 +27,7 @@ from kinbench import (
     runner,
     schema,
     store,
+    studies,
     testing,
     verification,
 )
@@ -43,6 +44,7 @@ from kinbench.results import Result
 from kinbench.runner import Check, Finished, Plan, Skipped
 from kinbench.runner.auditing import Finding, audit
 from kinbench.store import Store
+from kinbench.studies import Study
 from kinbench.tasks import Task
 from kinbench.testing.leaks import Caught
 from kinbench.verification import Report
@@ -376,6 +378,55 @@ def leaderboard(
     return boards.board(
         _read(results), protocols=_listed(protocols), tasks=_listed(tasks), datasets=_listed(datasets), metric=metric
     )
+
+
+def study(
+    name: str,
+    *,
+    protocols: Names = None,
+    tasks: Names = None,
+    datasets: Names = None,
+    models: Names = None,
+    variant: str | None = None,
+    metric: str = "rmse",
+    target: float | None = None,
+    margin: float | None = None,
+    distances: Mapping[str, pd.DataFrame] | None = None,
+    data: Folder = None,
+    results: Folder = None,
+) -> Study:
+    """Return what the results say to one question, as sentences and tables; it can ``write(folder)``.
+
+    ``name`` is a study protocol or a family of them (``few-shot``, ``learning-curve``, ``sensor-subsets``,
+    ``placement-stress``, ``cross-dataset``), or ``compare``, ``slices``, ``agreement``, ``cycles`` for any protocol
+    (``protocols``; all that are no study unless said). The last three read the kept predictions and the stores.
+    ``target`` is the error that persons are counted for, ``margin`` what counts as the same, ``distances`` frames by
+    name that a loss between datasets is held against; ``variant`` keeps the answers whose title has that text.
+
+    Raises ``UsageError`` for an unknown name, and where no result answers the question.
+    """
+    folder = results_folder(results)
+    asked: dict[str, Any] = {"protocols": tuple(_listed(protocols) or ()), "distances": distances}
+    asked |= {name: value for name, value in (("target", target), ("margin", margin)) if value is not None}
+    if name in studies.NEEDS_PREDICTIONS:
+        asked["kept"] = studies.Kept(folder, lambda dataset: open(dataset, data=data), data_folder(data) / ".cache")
+    found = studies.study(
+        name, _read(folder), tasks=_listed(tasks), datasets=_listed(datasets), models=_listed(models), metric=metric,
+        **asked,
+    )  # fmt: skip
+    return found if variant is None else found.choose(variant)
+
+
+def plot(name: str, to: str | Path, *, figure: str | None = None, **asked: Any) -> Path:
+    """Draw one figure of a study into an ``.svg``, ``.pdf`` or ``.png`` file and return its path.
+
+    ``asked`` is what ``study`` takes, and must leave one answer. ``figure`` is the first that there is of it, unless
+    said. Raises ``UsageError`` as ``study`` does, for several answers, and where matplotlib is not installed.
+    """
+    from kinbench import figures
+
+    target = figures.check(Path(to))
+    return figures.draw(study(name, **asked).only, target, figure=figure)
 
 
 # --- checks ----------------------------------------------------------------------------------------------------------

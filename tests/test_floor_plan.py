@@ -16,9 +16,10 @@ FLOORS = {
     6: ("protocol",),
     7: ("contracts", "engines", "statistics"),
     8: ("acquisition", "conversion", "exports", "leaderboards", "prediction", "runner", "testing", "verification"),
-    9: ("pages",),
-    10: ("api",),
-    11: ("cli",),
+    9: ("pages", "studies"),
+    10: ("figures",),
+    11: ("api",),
+    12: ("cli",),
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 GUESTS = {
@@ -40,7 +41,7 @@ HOMES = {
     "rich": ("kinbench/cli",),
     "pooch": ("kinbench/downloads",),
     "jinja2": ("kinbench/pages",),
-    "matplotlib": ("kinbench/pages",),
+    "matplotlib": ("kinbench/pages", "kinbench/figures"),
     "statsmodels": ("kinbench/statistics",),
     "yaml": ("adapters/kinbench_adapters/_lab",),
 }

@@ -1,0 +1,90 @@
+"""Predicted angles against the reference: over the gait cycle, and by Bland and Altman."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from kinbench.figures.canvas import FAINT, INK, LINES, Axes, Figure, counted, nothing
+from kinbench.studies import Answer
+
+DOFS = {"hip_flexion": "Hip flexion", "knee_flexion": "Knee flexion", "ankle_dorsiflexion": "Ankle dorsiflexion"}
+
+
+def cycles(answer: Answer, figure: Figure) -> None:
+    """Mean ± SD over persons of predicted and reference angles over the gait cycle: a row per model."""
+    table = answer.tables["cycles"]
+    if table.empty:
+        nothing(figure.subplots(), "No stride is told by these references: there is no gait cycle.")
+        return
+    models, dofs = [*dict.fromkeys(table["model"])], [*dict.fromkeys(table["dof"])]
+    grid = figure.subplots(len(models), len(dofs), squeeze=False, sharex=True, sharey="col")
+    for row, model in zip(grid, models, strict=True):
+        for axes, dof in zip(row, dofs, strict=True):
+            rows = table[(table["model"] == model) & (table["dof"] == dof)]
+            _cycle(axes, rows, "reference", INK, "-", "reference")
+            _cycle(axes, rows, "predicted", LINES[1][0], (0, (4, 1.5)), "predicted")
+            axes.set_title(f"{model} ({counted(rows['n'])})" if len(rows) else model)
+            axes.set_xlim(0, 100)
+            axes.set_ylabel(f"{DOFS.get(dof, dof.replace('_', ' '))} (deg)")
+    for axes in grid[-1]:
+        axes.set_xlabel("Gait cycle from foot contact (%)")
+    handles, names = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=2, title="mean, band ± SD over persons")
+
+
+def _cycle(axes: Axes, rows: pd.DataFrame, what: str, colour: str, dash: Any, name: str) -> None:
+    x, mean, sd = rows["cycle_percent"], rows[what], rows[f"{what}_sd"]
+    axes.fill_between(x, mean - sd, mean + sd, color=colour, alpha=0.15, linewidth=0)
+    axes.plot(x, mean, color=colour, linestyle=dash, label=name)
+
+
+def bland_altman(answer: Answer, figure: Figure) -> None:
+    """Difference against mean of predicted and reference range of motion (angles, where no stride is told), by DoF."""
+    limits, points = answer.tables["limits"], answer.tables["points"]
+    if limits.empty:
+        nothing(figure.subplots(), "There are no values to compare.")
+        return
+    measure = "range" if "range" in set(limits["measure"]) else "angle"
+    limits = limits[limits["measure"] == measure]
+    models, dofs = [*dict.fromkeys(limits["model"])], [*dict.fromkeys(limits["dof"])]
+    grid = figure.subplots(len(models), len(dofs), squeeze=False, sharex="col", sharey=True)
+    for row, model in zip(grid, models, strict=True):
+        for axes, dof in zip(row, dofs, strict=True):
+            some = points[(points["model"] == model) & (points["dof"] == dof) & (points["measure"] == measure)]
+            _agreed(axes, some, limits[(limits["model"] == model) & (limits["dof"] == dof)])
+            axes.set_title(f"{model}: {dof.replace('_', ' ')}", fontsize=6.5)
+    what = "range of motion" if measure == "range" else "angle"
+    for axes in grid[-1]:
+        axes.set_xlabel(f"Mean of both, {what} (deg)")
+    for row in grid:
+        row[0].set_ylabel("Predicted minus\nreference (deg)")
+
+
+def _agreed(axes: Axes, points: pd.DataFrame, limits: pd.DataFrame) -> None:
+    if limits.empty:
+        nothing(axes, "no values")
+        return
+    told = limits.iloc[0]
+    mean = (points["predicted"] + points["reference"]) / 2
+    difference = points["predicted"] - points["reference"]
+    people = [*dict.fromkeys(points["person"])]
+    for number, person in enumerate(people):
+        mine = points["person"] == person
+        axes.plot(mean[mine], difference[mine], LINES[number % len(LINES)][1], color=LINES[number % len(LINES)][0],
+                  linestyle="", markersize=1.6, alpha=0.45, markeredgewidth=0, rasterized=True)  # fmt: skip
+    axes.axhline(0, color=FAINT, linewidth=0.5)
+    for name, dash in (("bias", "-"), ("lower", (0, (4, 2))), ("upper", (0, (4, 2)))):
+        if not math.isfinite(told[name]):
+            continue
+        axes.axhline(told[name], color=INK, linewidth=0.9, linestyle=dash)
+        if math.isfinite(told[f"{name}_low"]):
+            axes.axhspan(told[f"{name}_low"], told[f"{name}_high"], color=FAINT, alpha=0.2, linewidth=0)
+        axes.annotate(
+            f"{told[name]:+.1f}", (1, told[name]), xycoords=("axes fraction", "data"), ha="right", va="bottom",
+            fontsize=5.5,
+        )  # fmt: skip
+    axes.text(0.02, 0.98, f"n = {told['n']} persons, {told['values']} values\nICC(2,1) {told['icc']:.2f}",
+              transform=axes.transAxes, va="top", fontsize=5.5)  # fmt: skip

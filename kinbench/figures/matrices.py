@@ -1,0 +1,78 @@
+"""Matrices: which sensors a set holds, and what is left of a model's accuracy in another laboratory."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+from kinbench.figures.canvas import FAINT, INK, LINES, Figure, counted, error_label, label, note, nothing
+from kinbench.studies import Answer
+
+MOST_SETS = 40
+BEST_PER_COUNT = 5
+
+
+def subsets(answer: Answer, figure: Figure) -> None:
+    """Error ± SD of the best sets of each size above, below a dot for every sensor that a set holds (first model)."""
+    matrix = answer.tables["matrix"]
+    if matrix.empty:
+        nothing(figure.subplots(), "Nobody has every set of sensors.")
+        return
+    first = matrix["model"].iloc[0]
+    mine = matrix[matrix["model"] == first]
+    rows = mine if len(mine) <= MOST_SETS else mine.groupby("count", sort=True).head(BEST_PER_COUNT)
+    rows = rows.sort_values(["count", "mean"], ignore_index=True)
+    sensors = [name for name in matrix.columns if name not in ("model", "sensors", "count", "mean", "sd", "n")]
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 0.34 * len(sensors) + 0.4])
+    at = np.arange(len(rows))
+    colour = [LINES[int(count - 1) % len(LINES)][0] for count in rows["count"]]
+    upper.bar(at, rows["mean"], 0.75, yerr=np.nan_to_num(rows["sd"].to_numpy(dtype=float)), color=colour,
+              error_kw={"elinewidth": 0.5, "capsize": 1, "ecolor": INK})  # fmt: skip
+    upper.set_ylabel(error_label(answer))
+    upper.tick_params(axis="x", length=0, labelbottom=False)
+    which = "all sets" if len(rows) == len(mine) else f"the best {BEST_PER_COUNT} sets of each size"
+    note(upper, f"{first}: {which}; {counted(rows['n'])}; mean ± SD")
+    for y, sensor in enumerate(sensors):
+        worn = rows[sensor].to_numpy(dtype=bool)
+        lower.plot(at[~worn], np.full((~worn).sum(), y), "o", color="#DDDDDD", markersize=3)
+        lower.plot(at[worn], np.full(worn.sum(), y), "o", color=INK, markersize=3.4)
+    lower.set_yticks(range(len(sensors)), [name.replace("_", " ") for name in sensors])
+    lower.set_ylim(len(sensors) - 0.5, -0.5)
+    lower.set_xlim(-0.7, len(rows) - 0.3)
+    lower.grid(False)
+    borders = np.flatnonzero(np.diff(rows["count"])) + 0.5
+    for axes in (upper, lower):
+        for border in borders:
+            axes.axvline(border, color=FAINT, linewidth=0.4)
+    edges = [-0.5, *borders, len(rows) - 0.5]
+    middles = [(a + b) / 2 for a, b in pairwise(edges)]
+    lower.set_xticks(middles, [f"{count}" for count in dict.fromkeys(rows["count"])])
+    lower.tick_params(axis="both", length=0)
+    lower.set_xlabel("Number of sensors")
+
+
+def transfer(answer: Answer, figure: Figure) -> None:
+    """Error by dataset trained on (rows) and tested on (columns), a panel per model; n of tested persons in each."""
+    pairs = answer.tables["pairs"]
+    models = [*dict.fromkeys(pairs["model"])]
+    panels = figure.subplots(1, len(models), squeeze=False)[0]
+    low, high = float(pairs["mean"].min()), float(pairs["mean"].max())
+    for axes, model in zip(panels, models, strict=True):
+        rows = pairs[pairs["model"] == model]
+        mean = rows.pivot_table(index="train", columns="dataset", values="mean")
+        n = rows.pivot_table(index="train", columns="dataset", values="n")
+        image = axes.imshow(mean, cmap="cividis", vmin=low, vmax=high, aspect="auto")
+        for (y, train), (x, test) in ((a, b) for a in enumerate(mean.index) for b in enumerate(mean.columns)):
+            value = mean.loc[train, test]
+            if np.isfinite(value):
+                dark = value < (low + high) / 2
+                axes.text(x, y, f"{value:.1f}\nn={n.loc[train, test]:.0f}", ha="center", va="center", fontsize=5.5,
+                          color="white" if dark else "black",
+                          fontweight="bold" if train == test else "normal")  # fmt: skip
+        axes.set_xticks(range(len(mean.columns)), mean.columns, rotation=30, ha="right")
+        axes.set_yticks(range(len(mean.index)), [name.replace("+", "+\n") for name in mean.index])
+        axes.grid(False)
+        axes.set_title(model)
+        label(axes, "Tested on", "Trained on" if axes is panels[0] else "")
+    figure.colorbar(image, ax=list(panels), label=error_label(answer), shrink=0.8)
