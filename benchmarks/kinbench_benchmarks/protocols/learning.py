@@ -22,13 +22,11 @@ from kinbench_benchmarks.protocols.persons import (
     Notes,
     Persons,
     Roles,
-    Spans,
-    by_persons,
     dealt,
     joined,
     ug_roles,
 )
-from kinbench_benchmarks.protocols.transfer import refuse_mixed_conventions
+from kinbench_benchmarks.protocols.transfer import apart, by_dataset, sources_of, whole_time
 
 DRAWS = 5
 HELD_OUT = 20
@@ -136,20 +134,17 @@ class DatasetCurve:
 
     def folds(self, entries: Sequence[TaskEntry], task: Task) -> Sequence[Fold]:
         """Return one fold per target, number of sources and draw; raises ``NotApplicable`` below three datasets."""
-        by_dataset: dict[str, list[TaskEntry]] = {}
-        for entry in entries:
-            by_dataset.setdefault(entry.key.dataset, []).append(entry)
-        names = sorted(by_dataset, key=natural)
-        if len(names) < 3:
+        groups = by_dataset(entries)
+        if len(groups) < 3:
             raise NotApplicable(
                 f"'{self.card.name}' needs three datasets that feed '{task.name}', one to test and two to learn from, "
-                f"and there {'is' if len(names) == 1 else 'are'} {' and '.join(names) or 'none'}."
+                f"and there {'is' if len(groups) == 1 else 'are'} {' and '.join(groups) or 'none'}."
             )
         found: list[Fold] = []
         reasons: list[str] = []
-        for target in names:
+        for target in groups:
             try:
-                found += _datasets(by_dataset, target, task)
+                found += _datasets(groups, target, task)
             except NotApplicable as reason:
                 reasons.append(f"{target}: {reason}")
         if not found:
@@ -239,28 +234,15 @@ def _fold(
 # --- datasets --------------------------------------------------------------------------------------------------------
 
 
-def _datasets(by_dataset: Mapping[str, Sequence[TaskEntry]], target: str, task: Task) -> Iterator[Fold]:
+def _datasets(groups: Mapping[str, Sequence[TaskEntry]], target: str, task: Task) -> Iterator[Fold]:
     """Yield the folds that test one dataset; raises ``NotApplicable`` where it cannot be tested."""
-    there = Persons(by_dataset[target], task)
-    tested, notes = there.having(lambda timeline, _: {"test": timeline}, TESTED)
-    if not tested:
-        raise NotApplicable(f"nobody has enough to test on: {'; '.join(notes) or 'no recording'}.")
-    sources: dict[str, Roles] = {}
-    for name in sorted(set(by_dataset) - {target}, key=natural):
-        try:
-            refuse_mixed_conventions([*by_dataset[name], *by_dataset[target]], task)
-        except NotApplicable as reason:
-            notes += (f"{name} is no source: {reason}",)
-            continue
-        here = Persons(by_dataset[name], task)
-        roles = by_persons(here, [person for person in here.names if person not in there.names])
-        if roles is None:
-            notes += (f"{name} is no source: nobody in it has enough to fit a model on",)
-        else:
-            sources[name] = roles
+    there = Persons(groups[target], task)
+    tested, notes = whole_time(there)
+    sources, told = sources_of(groups, there, task)
+    notes += told
     if len(sources) < 2:
         raise NotApplicable(f"fewer than two other datasets can be learnt from: {'; '.join(notes)}.")
-    owner = {str(entry.key): entry.person for entries in by_dataset.values() for entry in entries}
+    owner = {str(entry.key): entry.person for entries in groups.values() for entry in entries}
     scored = joined(list(tested.values()))
     for count in range(1, len(sources) + 1):
         for draw in _draws(count, len(sources)):
@@ -270,20 +252,10 @@ def _datasets(by_dataset: Mapping[str, Sequence[TaskEntry]], target: str, task: 
                 test_persons=tuple(tested),
                 train_datasets=tuple(chosen),
                 test_dataset=target,
-                roles={**_apart([sources[name] for name in chosen], owner), **scored},
+                roles={**apart([sources[name] for name in chosen], owner), **scored},
                 notes=notes,
                 condition={"datasets": count, "draw": draw},
             )
-
-
-def _apart(parts: Sequence[Roles], owner: Mapping[str, str]) -> Roles:
-    """Return the roles of several sources; whoever stops the fit in one is not fitted on in another."""
-    stopping = [{owner[span.key] for span in part["validation"]} for part in parts]
-    fit: Spans = ()
-    for part, own in zip(parts, stopping, strict=True):
-        elsewhere = set().union(*stopping) - own
-        fit += tuple(span for span in part["fit"] if owner[span.key] not in elsewhere)
-    return {"fit": fit, "validation": joined(parts)["validation"]}
 
 
 # --- the values ------------------------------------------------------------------------------------------------------
