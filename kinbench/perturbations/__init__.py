@@ -6,8 +6,9 @@ person and segment: the same sensor is wrong the same way in all recordings of a
 are more of the same mistake. Noise and lost packets alone are drawn for each recording.
 
 How a sensor sits: ``turn``, ``turn_random``, ``shift``, ``swap_sides``, ``swap_labels``. What a device does: ``bias``,
-``noise``, ``clip``, ``rate``, ``packets``, ``missing``, ``late``, ``magnetic`` (which no task's inputs feel). What a
-reference does: ``label_offset``, ``label_noise``. Sensors are named as the task names them.
+``noise``, ``clip``, ``rate``, ``packets``, ``missing``, ``late``, ``magnetic`` (which no task's inputs feel).
+Conventions nobody translated: ``scale``, ``axes``, ``unmirrored``. What a reference does: ``label_offset``,
+``label_noise``. Sensors are named as the task names them.
 """
 
 from __future__ import annotations

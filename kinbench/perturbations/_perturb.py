@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from kinbench.errors import UsageError, suggest
 from kinbench.perturbations._change import Change
+from kinbench.perturbations._conventions import axes, scale, unmirrored
 from kinbench.perturbations._devices import bias, clip, late, magnetic, missing, noise, packets, rate
 from kinbench.perturbations._labels import label_noise, label_offset
 from kinbench.perturbations._leg import Leg
@@ -16,7 +17,7 @@ KINDS: Mapping[str, Callable[..., Leg]] = {
     kind.__name__: kind
     for kind in (
         turn, turn_random, shift, swap_sides, swap_labels, missing, packets, bias, noise, clip, rate, late, magnetic,
-        label_offset, label_noise,
+        scale, axes, unmirrored, label_offset, label_noise,
     )
 }  # fmt: skip
 """Every kind of change by name; its settings are the function's keywords."""

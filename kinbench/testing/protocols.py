@@ -22,14 +22,15 @@ def check_protocol(protocol: Any) -> None:
     """Raise ``AssertionError`` at the first promise of ``contracts.BenchmarkProtocol`` that is broken.
 
     Tried on datasets of 1, 2, 5 and 13 persons with several recordings, gaps, and activities each, alone or together
-    as the card's ``scope`` says. A dataset that the protocol refuses with ``NotApplicable`` is no breach, but it must
-    take at least one.
+    as the card's ``scope`` says; and together with a dataset of virtual sensors, of some of the same people. A dataset
+    that the protocol refuses with ``NotApplicable`` is no breach, but it must take at least one.
     """
     card = _check_card(protocol)
     datasets = [cohort("one", 1), cohort("two", 2), cohort("five", 5), cohort("many", 13)]
     if card.scope == "datasets":
         one, two, five, many = datasets
-        datasets = [[*one, *five], [*two, *five], [*five, *many], [*two, *five, *many]]
+        computed = cohort("computed", 7, people="five", sensor_origin="synthetic")
+        datasets = [[*one, *five], [*two, *five], [*five, *many], [*two, *five, *many], [*five, *computed]]
     taken = [entries for entries in datasets if _taken(protocol, entries)]
     require(bool(taken), f"Protocol '{card.name}' is not applicable to any of the datasets tried.")
     for entries in taken:
@@ -38,8 +39,13 @@ def check_protocol(protocol: Any) -> None:
     require_raises(lambda: protocol.folds([], TASK), (NotApplicable,), "A protocol asked for folds of no recording")
 
 
-def cohort(dataset: str, persons: int) -> list[TaskEntry]:
-    """Return entries of a made-up dataset: two walks and a run a person, with gaps, of unequal lengths."""
+def cohort(
+    dataset: str, persons: int, *, people: str | None = None, sensor_origin: str = "measured"
+) -> list[TaskEntry]:  # fmt: skip
+    """Return entries of a made-up dataset: two walks and a run a person, with gaps, of unequal lengths.
+
+    ``people`` names the dataset whose people these are, where it is another one.
+    """
     entries = []
     for person in range(1, persons + 1):
         for number, (trial, activity, length) in enumerate(
@@ -49,11 +55,13 @@ def cohort(dataset: str, persons: int) -> list[TaskEntry]:
             gap = length // 3 + 11 * number
             entries.append(
                 TaskEntry(
-                    key=Key(dataset, f"S{person}", "1", trial), person=f"{dataset}/S{person}", activity=activity,
-                    digest=f"{dataset}{person:03d}{number}", rate_hz=TASK.rate_hz, window=TASK.window, embargo=128,
+                    key=Key(dataset, f"S{person}", "1", trial), person=f"{people or dataset}/S{person}",
+                    activity=activity, digest=f"{dataset}{person:03d}{number}", rate_hz=TASK.rate_hz,
+                    window=TASK.window, embargo=128,
                     runs=((20, gap), (gap + 90, length)),
                     convention="isb_zxy", simulation=True,
                     strides=tuple(range(30, length, 140 if activity == "walking" else 75)),
+                    sensor_origin=sensor_origin,
                 )
             )  # fmt: skip
     return entries

@@ -121,6 +121,20 @@ def by_dataset(entries: Iterable[TaskEntry]) -> dict[str, list[TaskEntry]]:
     return {name: groups[name] for name in sorted(groups, key=natural)}
 
 
+def by_origin(groups: ByDataset) -> tuple[dict[str, list[TaskEntry]], dict[str, list[TaskEntry]], Notes]:
+    """Return the recordings by dataset whose sensors were worn, and those computed, and which are neither."""
+    worn, computed = (
+        {name: some for name, group in groups.items() if (some := [e for e in group if e.sensor_origin == origin])}
+        for origin in ("measured", "synthetic")
+    )
+    notes = tuple(
+        f"{count} recordings of {name} left out: some of their sensors were worn and some computed"
+        for name, group in groups.items()
+        if (count := sum(entry.sensor_origin == "mixed" for entry in group))
+    )
+    return worn, computed, notes
+
+
 def over_pairs(
     card: ProtocolCard, entries: Entries, task: Task, across: Callable[[Entries, Entries], Iterable[Fold]],
     within: Callable[[Entries], Iterable[Fold]],
