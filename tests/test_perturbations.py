@@ -68,6 +68,7 @@ NOTHING = {
     "turn": {"angle_deg": 0.0}, "turn_random": {"sd_deg": 0.0}, "shift": {"along_m": 0.0}, "packets": {"share": 0.0},
     "bias": {}, "noise": {}, "clip": {"acc_g": 1e3, "gyr_deg_s": 1e6}, "rate": {"rate_hz": 100.0},
     "late": {"samples": 0}, "label_offset": {"sd_deg": 0.0}, "label_noise": {"sd_deg": 0.0},
+    "scale": {}, "axes": {"order": "xyz"},
 }  # fmt: skip
 SOMETHING = {
     "turn": {"angle_deg": 20.0}, "turn_random": {}, "shift": {"along_m": 0.05}, "packets": {"share": 0.1},
@@ -75,6 +76,7 @@ SOMETHING = {
     "clip": {"acc_g": 1.0, "gyr_deg_s": 100.0}, "rate": {"rate_hz": 20.0}, "late": {"samples": 4},
     "label_offset": {"sd_deg": 3.0}, "label_noise": {"sd_deg": 2.0}, "swap_sides": {},
     "swap_labels": {"first": "thigh", "second": "shank"}, "missing": {"sensor": "shank", "filled": "zero"},
+    "scale": {"acc": 1 / GRAVITY, "gyr": -1.0}, "axes": {"order": "x-zy"}, "unmirrored": {},
 }  # fmt: skip
 
 
@@ -83,7 +85,7 @@ SOMETHING = {
 
 def test_every_kind_is_tried_here():
     assert set(SOMETHING) | {"magnetic"} == set(KINDS)
-    assert set(NOTHING) == set(SOMETHING) - {"swap_sides", "swap_labels", "missing"}
+    assert set(NOTHING) == set(SOMETHING) - {"swap_sides", "swap_labels", "missing", "unmirrored"}
 
 
 @pytest.mark.parametrize("kind", NOTHING)
@@ -97,7 +99,7 @@ def test_nothing_of_a_change_is_no_change(kind, side):
 
 @pytest.mark.parametrize("kind", SOMETHING)
 def test_a_change_leaves_what_it_was_given_and_is_the_same_again(kind):
-    before = leg()
+    before = leg(side="l")
     signals, targets = before.signals.copy(), before.targets.copy()
     after, again = (done(before, kind, **SOMETHING[kind]) for _ in range(2))
     np.testing.assert_array_equal(before.signals, signals)
@@ -415,6 +417,45 @@ def test_late_inputs_are_those_of_before(samples):
 def test_what_cannot_be_done_is_refused_with_the_reason(made, kind, how, says):
     with pytest.raises(UsageError, match=says):
         done(made, kind, **how)
+
+
+def test_another_unit_is_the_same_motion_by_a_factor():
+    before = leg()
+    after = done(before, "scale", acc=1 / GRAVITY, gyr=180 / np.pi)
+    np.testing.assert_allclose(triad(after, "shank", "acc") * GRAVITY, triad(before, "shank", "acc"), rtol=1e-6)
+    np.testing.assert_allclose(triad(after, "shank", "gyr"), np.degrees(triad(before, "shank", "gyr")), rtol=1e-6)
+
+
+@pytest.mark.parametrize("side", ["r", "l"])
+def test_other_axes_name_the_same_vectors(side):
+    """Up (our y) is the z of 'x-zy', and left (our -z) its y; back again by the inverse order."""
+    before = leg(side=side)
+    after = done(before, "axes", order="x-zy")
+    own = triad(before, "thigh", "acc") * ([1, 1, -1] if side == "l" else [1, 1, 1])
+    theirs = triad(after, "thigh", "acc") * ([1, 1, -1] if side == "l" else [1, 1, 1])
+    np.testing.assert_array_equal(theirs, np.stack([own[:, 0], -own[:, 2], own[:, 1]], axis=1).astype(np.float32))
+    np.testing.assert_array_equal(done(after, "axes", order="xz-y").signals, before.signals)
+
+
+def test_an_unmirrored_left_leg_is_as_it_was_worn_and_a_right_one_stays():
+    left = leg(side="l")
+    after = done(left, "unmirrored")
+    np.testing.assert_array_equal(triad(after, "shank", "acc"), mirror_acc(triad(left, "shank", "acc")))
+    np.testing.assert_array_equal(triad(after, "shank", "gyr"), mirror_gyr(triad(left, "shank", "gyr")))
+    np.testing.assert_array_equal(after.targets, left.targets)
+    np.testing.assert_array_equal(done(leg(), "unmirrored").signals, leg().signals)
+
+
+@pytest.mark.parametrize("order", ["xy", "xyzx", "xzy", "x-yz", "xxz", "abc", "x y z"])
+def test_axes_that_are_no_right_handed_frame_are_refused(order):
+    with pytest.raises(UsageError, match="right-handed axes such as 'x-zy', got"):
+        done(leg(), "axes", order=order)
+
+
+@pytest.mark.parametrize("factor", [0.0, np.nan, np.inf])
+def test_a_factor_that_leaves_nothing_is_refused(factor):
+    with pytest.raises(UsageError, match="factor of gyr that is finite and not 0"):
+        done(leg(), "scale", gyr=factor)
 
 
 def test_magnetism_changes_nothing_that_a_task_takes():
