@@ -1,6 +1,7 @@
 """Loads: ground reactions by body weight and moments by mass, from the reference to the score."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ import kinbench
 from kinbench import schema, store, windows
 from kinbench.contracts import ModelCard
 from kinbench.errors import DataError, NotApplicable
+from kinbench.harmonisation import harmonise
 from kinbench.metrics import METRICS, compute_all, metrics_of
 from kinbench.protocol import windows_in
 from kinbench.recording import Key, Placement, Recording, Span, angle_dataset, imu_dataset
@@ -166,6 +168,48 @@ def test_a_sensor_that_can_be_spared_is_told_as_missing(tmp_path):
     assert np.isnan(found.x[~first][..., :6]).all() and np.isfinite(found.x[~first][..., 6:]).all()
 
 
+# --- moments ---------------------------------------------------------------------------------------------------------
+
+
+def moments(values, unit):
+    return xr.Dataset(
+        {"moment": (("time", "load"), values.astype(np.float32), {"units": unit, "acts": "external"})},
+        coords={"time": ("time", np.arange(values.shape[0]) / RATE_HZ, {"units": "s"}), "load": list(KNEE.dofs)},
+    )
+
+
+KNEE = replace(tasks.KNEE_MOMENT, segments=("foot_r",), optional=(), window=64, stride=32)
+
+
+@pytest.mark.parametrize(("unit", "per_kg"), [("N m", 1 / MASS_KG), ("N m/kg", 1.0), ("%BW BH", 0.01 * GRAVITY * 1.8)])
+def test_moments_are_by_mass_whatever_they_were_written_in(tmp_path, unit, per_kg):
+    raw = np.random.default_rng(0).uniform(-5, 5, (1200, 2))
+    one = recording(reference=moments(raw, unit)).with_attrs(person_table={"mass_kg": MASS_KG, "height_m": 1.8})
+    done = harmonise(one)
+    assert done.reference["moment"].attrs["units"] == "N m" and not done.validate()
+    data = prepared(tmp_path, done, task=KNEE)
+    np.testing.assert_allclose(data.targets, raw * per_kg, rtol=1e-5)
+    assert data.stance.all()  # no plate tells otherwise
+
+
+def test_moments_by_height_need_the_height():
+    one = recording(reference=moments(np.zeros((1200, 2)), "%BW BH"))
+    with pytest.raises(DataError, match="'%BW BH' needs the person's height_m"):
+        harmonise(one)
+
+
+def test_moments_are_scored_while_the_foot_stands(tmp_path):
+    both = moments(np.ones((1200, 2)), "N m").merge(plates(force(1200)[:, None]))
+    data = prepared(tmp_path, recording(reference=both), task=KNEE)
+    assert data.stance.mean() == pytest.approx(STANCE / STEP, abs=0.03)
+
+
+def test_an_unknown_moment_breaks_the_schema():
+    wrong = moments(np.zeros((9, 2)), "N m").assign_coords(load=["knee_moment", "knee_adduction_moment_r"])
+    found = [breach.path for breach in schema.validate(None, wrong, {}) if "load" in breach.path]
+    assert found == ["reference.load[knee_moment]"]
+
+
 # --- steps -----------------------------------------------------------------------------------------------------------
 
 
@@ -315,7 +359,7 @@ def test_less_data_is_part_of_more():
         samples = [{(s.key, at) for s in fold.roles["fit"] for at in range(s.start, s.stop)} for fold in sizes]
         all_of_it = {(s.key, at) for s in whole[name].roles["fit"] for at in range(s.start, s.stop)}
         assert samples[0] == all_of_it
-        assert all(less <= more for more, less in zip(samples[:-1], samples[1:], strict=True))
+        assert all(less <= more for more, less in pairwise(samples))
         assert len(samples[5]) == pytest.approx(0.1 * len(samples[0]), rel=0.25)
         assert all(fold.condition["windows"] == windows_in(fold.roles["fit"], 16, 8) for fold in sizes)
 
@@ -367,3 +411,16 @@ def test_sensors_tell_more_of_the_ground_than_the_mean_does(treadmill, tmp_path)
     error = table.groupby(["dof", "model"])["value"].mean().unstack()
     assert (error["ridge"] < 0.75 * error["mean-pose"]).all()
     assert error.loc["grf_vertical_r", "ridge"] < 0.25
+
+
+@needs_shared
+def test_a_real_knee_is_loaded_while_it_stands(tmp_path, monkeypatch):
+    monkeypatch.setenv("KINBENCH_SHARED_DATA", str(SHARED))
+    convert(next(lab for lab in LABORATORIES if lab.name == "tan_treadmill"), SHARED, tmp_path)
+    data = windows.prepare(kinbench.open("tan_treadmill", data=tmp_path), tasks.KNEE_MOMENT, cache=tmp_path / "cache")
+    assert len(data.entries) == 20 and len({entry.person for entry in data.entries}) == 2
+    flexion, adduction = data.targets.T
+    assert np.abs(data.targets[~data.stance]).max() < 0.1
+    for piece in data.pieces:
+        rows = slice(piece.offset, piece.offset + piece.samples)
+        assert 0.2 < flexion[rows].max() < 1.2 and 0.1 < adduction[rows].max() < 1.0

@@ -6,6 +6,7 @@ already in schema form stays as it is, so that harmonising twice is harmonising 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -45,8 +46,12 @@ UNITS: dict[str, dict[str, tuple[str, float]]] = {
     "segment_quat": _NONE,
     "segment_position": _LENGTH,
     "grf": {"N": ("N", 1.0), "kN": ("N", 1e3)},
+    "moment": {"N m": ("N m", 1.0), "N m/kg": ("N m", 1.0), "%BW BH": ("N m", 0.01 * schema.GRAVITY)},
 }  # fmt: skip
 """Per variable: the units that may be declared, what each becomes, and the factor."""
+
+_TIMES = {"N m/kg": ("mass_kg",), "%BW BH": ("mass_kg", "height_m")}
+"""What of the person a unit is divided by, over and above its factor."""
 
 _FORWARD = {"x": "y", "y": "x", "z": "x"}
 """Where a world declares its up axis only, its heading is arbitrary, and this axis is taken for forward."""
@@ -72,10 +77,10 @@ def harmonise(recording: Recording) -> Recording:
     imu, reference = recording.imu, recording.reference
     steps: list[dict[str, Any]] = []
     if imu is not None:
-        imu = _in_units(imu, steps)
+        imu = _in_units(imu, recording, steps)
         imu = _imu_quaternions(imu, declared, steps)
     if reference is not None:
-        reference = _in_units(reference, steps)
+        reference = _in_units(reference, recording, steps)
         reference = _segment_quaternions(reference, declared, steps)
         reference = _reference_vectors(reference, declared, steps)
         reference = _dof_values(reference, declared, steps)
@@ -107,6 +112,9 @@ def _require_units(recording: Recording) -> None:
             unit = str(array.attrs.get("units", ""))
             if known is not None and unit not in known:
                 problems.append(f"{name}: {unit!r} is not a unit of {name};{suggest(unit, tuple(known))}")
+            unknown = [fact for fact in _TIMES.get(unit, ()) if _person(recording).get(fact) is None]
+            if unknown:
+                problems.append(f"{name}: {unit!r} needs the person's {' and '.join(unknown)}")
     if problems:
         raise DataError(problems, where=recording.key)
 
@@ -151,13 +159,18 @@ def _require_present(recording: Recording, dim: str, names: Iterable[str]) -> No
 # --- units ------------------------------------------------------------------------------------------------------------
 
 
-def _in_units(stream: xr.Dataset, steps: list[dict[str, Any]]) -> xr.Dataset:
+def _person(recording: Recording) -> dict[str, Any]:
+    return recording.attrs.get("person_table") or {}
+
+
+def _in_units(stream: xr.Dataset, recording: Recording, steps: list[dict[str, Any]]) -> xr.Dataset:
     changed = {}
     for name, array in stream.data_vars.items():
         if str(name) not in UNITS:
             continue
         unit = str(array.attrs["units"])
         target, factor = UNITS[str(name)][unit]
+        factor *= math.prod(float(_person(recording)[fact]) for fact in _TIMES.get(unit, ()))
         if factor != 1.0:
             steps.append({"step": "convert_units", "variable": str(name), "from": unit, "to": target, "factor": factor})
         values = array.values if factor == 1.0 else array.values.astype(np.float64) * factor

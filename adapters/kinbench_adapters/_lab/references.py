@@ -12,13 +12,14 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from kinbench.errors import DataError
-from kinbench.recording import angle_dataset, segment_dataset
+from kinbench.recording import angle_dataset, labels, segment_dataset
 from kinbench_adapters._formats.opensim import read_trc
 from kinbench_adapters._lab import plates
 from kinbench_adapters._lab.clocks import Clock, common_clock
 from kinbench_adapters._lab.grammar.files import Files, Reader, reader_for
 from kinbench_adapters._lab.grammar.imu import Imu
 from kinbench_adapters._lab.grammar.markers import Markers
+from kinbench_adapters._lab.grammar.moments import Moments
 from kinbench_adapters._lab.grammar.reference import OpensimIk, Reference
 from kinbench_adapters._lab.inventory import Plan
 from kinbench_adapters._lab.manifest import Manifest
@@ -67,7 +68,9 @@ def _columns(reference: Reference, manifest: Manifest) -> list[str]:
     markers = reference.markers
     inside = [] if markers is None or markers.files is not None else _marker_columns(markers, manifest)
     angles = [] if reference.opensim_ik is not None else [angle.column for angle in reference.angles.values()]
-    return [*angles, *(name for segment in reference.segments.values() for name in segment.columns), *inside]
+    segments = [name for segment in reference.segments.values() for name in segment.columns]
+    moments = () if reference.moments is None else reference.moments.columns.values()
+    return [*angles, *segments, *inside, *(moment.column for moment in moments)]
 
 
 def _one(paths: tuple[Path, ...], what: str) -> Path | None:
@@ -128,6 +131,21 @@ def _beside(imu: Imu, plan: Plan, stream: Stream, columns: list[str]) -> Table:
 
 
 def _of_table(reference: Reference, plan: Plan, table: Table, clock: Clock) -> tuple[Body | None, Stream]:
+    body, stream = _motion(reference, plan, table, clock)
+    if reference.moments is None:
+        return body, stream
+    return body, replace(stream, data=stream.data.merge(_moments(reference.moments, table, clock)))
+
+
+def _moments(facts: Moments, table: Table, clock: Clock) -> xr.Dataset:
+    values = np.column_stack([float(one.sign) * table.single(one.column) for one in facts.columns.values()])
+    return xr.Dataset(
+        {"moment": (("time", "load"), values.astype(np.float32), {"units": facts.unit, "acts": "external"})},
+        coords={"time": ("time", clock.time, {"units": "s"}), "load": ("load", labels(facts.columns))},
+    )
+
+
+def _motion(reference: Reference, plan: Plan, table: Table, clock: Clock) -> tuple[Body | None, Stream]:
     tables = {table.path: table}
     if reference.segments:
         quaternions = np.stack([table.block(s.columns, 4) for s in reference.segments.values()], axis=1)

@@ -20,6 +20,7 @@ from kinbench import schema
 from kinbench_adapters._lab.grammar.directions import Axes
 from kinbench_adapters._lab.grammar.files import SUFFIXES, Files, check_file_pattern, clock_problems
 from kinbench_adapters._lab.grammar.markers import Markers, World
+from kinbench_adapters._lab.grammar.moments import Moments
 from kinbench_adapters._lab.grammar.plates import GroundReaction
 from kinbench_adapters._lab.grammar.values import (
     Columns,
@@ -113,6 +114,7 @@ class Reference(Files):
     world: World | None = None
     markers: Markers | None = None
     grf: GroundReaction | None = None
+    moments: Moments | None = None
     optional: bool = False
     masks: tuple[MaskedSpan, ...] = ()
 
@@ -154,6 +156,8 @@ def _content_problems(reference: Reference) -> Iterator[str]:
     kinematic = bool(reference.angles or reference.segments or reference.markers)
     if not kinematic and reference.grf is None:
         yield "expected either 'angles' or 'segments', or 'markers' or 'grf'"
+    if reference.moments is not None and (not kinematic or reference.opensim_ik is not None):
+        yield "'moments' stand in the file of 'angles', 'segments' or 'markers', and there is none of these"
     if reference.angles and reference.segments:
         yield "expected either 'angles' or 'segments'"
     if reference.segments and reference.markers:
