@@ -48,7 +48,7 @@ def centring(answer: Answer, figure: Figure) -> None:
     _grouped(axes, table.assign(after=names), "model", "after")
     label(axes, "", error_label(answer))
     note(axes, f"{counted(table['n'])}; bars: mean ± SD")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=5, title="Moved by the mean error of")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, title="Moved by the mean error of the first")
 
 
 def turned(answer: Answer, figure: Figure) -> None:
@@ -126,7 +126,7 @@ def boxes(answer: Answer, figure: Figure) -> None:
         aside = np.resize(np.linspace(-0.16, 0.16, 7), len(rows))  # the same place for the same person in every box
         colour, shape, _ = LINES[int(place) % len(LINES)]
         axes.plot(place + aside, rows[value], shape, color=colour, markersize=2.4, linestyle="", alpha=0.75)
-    axes.set_xticks(places, ["\n".join(map(str, name)) for name, _ in groups], rotation=20 if len(groups) > 4 else 0)
+    axes.set_xticks(places, ["\n".join(map(str, name)) for name, _ in groups])
     axes.set_ylim(bottom=0)
     label(axes, "", error_label(answer))
     note(axes, f"{counted([len(rows) for _, rows in groups])}, a point each")

@@ -35,7 +35,7 @@ def budgets(answer: Answer, figure: Figure) -> None:
         return
     positive = sorted(size for size in table[budget].unique() if size > 0)
     axes.set_xscale("symlog", linthresh=positive[0], linscale=0.6)
-    axes.set_xlim(left=-0.15 * positive[0])
+    axes.set_xlim(-0.15 * positive[0], 1.15 * positive[-1])
     for number, (model, rows) in enumerate(table.groupby("model")):
         for training, some in rows.groupby("training", sort=True):
             scratch = training == "from scratch"
@@ -136,16 +136,18 @@ def stress(answer: Answer, figure: Figure) -> None:
 
 
 def stress_by_sensor(answer: Answer, figure: Figure) -> None:
-    """As ``stress``, a line per sensor, of the first model and training."""
+    """As ``stress``, a line per sensor, of the model that errs least with sensors as worn."""
     table = answer.tables["curve"]
+    who = ""
     if len(table):
-        first = table.iloc[0]
-        table = table[(table["model"] == first["model"]) & (table["training"] == first["training"])]
+        best = table[table["amount"] == 0].sort_values("mean", kind="stable").head(1).to_dict("records")[0]
+        who = f"{best['model']}, {best['training']}; "
+        table = table[(table["model"] == best["model"]) & (table["training"] == best["training"])]
         table = table[table["change"].isin(("turn", "shift"))]
-    _multiples(answer, figure, table, ["sensor"])
+    _multiples(answer, figure, table, ["sensor"], who)
 
 
-def _multiples(answer: Answer, figure: Figure, table: pd.DataFrame, by: list[str]) -> None:
+def _multiples(answer: Answer, figure: Figure, table: pd.DataFrame, by: list[str], who: str = "") -> None:
     changes = [change for change in _CHANGES if len(table) and change in set(table["change"])]
     if not changes:
         nothing(figure.subplots(), "There is no amount to draw over.")
@@ -169,7 +171,7 @@ def _multiples(answer: Answer, figure: Figure, table: pd.DataFrame, by: list[str
     handles, names = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=min(4, len(names)))
     grid[0, -1 if len(changes) >= columns else 0].set_title(
-        f"{counted(table['n'])}; dotted: {factor:g} x as worn", loc="right", fontsize=6, fontweight="normal"
+        f"{who}{counted(table['n'])}; dotted: {factor:g} x as worn", loc="right", fontsize=6, fontweight="normal"
     )
 
 

@@ -51,14 +51,14 @@ FIGURES: Mapping[str, Mapping[str, Drawn]] = {
     "turned fits": {"bars": Drawn(bars.turned, SINGLE_IN)},
     "transfer": {"matrix": Drawn(matrices.transfer, DOUBLE_IN)},
     "compare": _COMPARISON,
-    "methods by models": {name: drawn for name, drawn in _COMPARISON.items() if name != "diagram"},
+    "methods by models": {"bars": Drawn(bars.models, SINGLE_IN), "boxes": Drawn(bars.boxes, DOUBLE_IN)},
     "slices": {
         "levels": Drawn(bars.levels, DOUBLE_IN), "centring": Drawn(bars.centring, SINGLE_IN),
         "drift": Drawn(curves.drift, SINGLE_IN), "distance": Drawn(curves.distance, SINGLE_IN),
         "boxes": Drawn(bars.boxes, SINGLE_IN),
     },
-    "agreement": {"bland-altman": Drawn(angles.bland_altman, DOUBLE_IN, _rows("limits", 1.7))},
-    "cycles": {"cycles": Drawn(angles.cycles, SINGLE_IN, _rows("cycles", 1.5))},
+    "agreement": {"bland-altman": Drawn(angles.bland_altman, DOUBLE_IN, _rows("limits", 1.9, "dof"))},
+    "cycles": {"cycles": Drawn(angles.cycles, SINGLE_IN, _rows("cycles", 1.7, "dof"))},
 }  # fmt: skip
 """By what an answer is to; the first figure is drawn unless another is asked for."""
 
@@ -85,7 +85,7 @@ def draw(answer: Answer, to: Path, *, figure: str | None = None) -> Path:
         )
     drawn = known[name]
     width_in = drawn.width_in
-    if drawn.draw is angles.cycles and len(answer.tables["cycles"]) and answer.tables["cycles"]["dof"].nunique() > 1:
+    if drawn.draw is angles.cycles and len(answer.tables["cycles"]) and answer.tables["cycles"]["model"].nunique() > 1:
         width_in = DOUBLE_IN
     return save(answer, drawn.draw, to, width_in=width_in, height_in=drawn.height_in(answer))
 

@@ -23,16 +23,19 @@ def subsets(answer: Answer, figure: Figure) -> None:
     mine = matrix[matrix["model"] == first]
     rows = mine if len(mine) <= MOST_SETS else mine.groupby("count", sort=True).head(BEST_PER_COUNT)
     rows = rows.sort_values(["count", "mean"], ignore_index=True)
-    sensors = [name for name in matrix.columns if name not in ("model", "sensors", "count", "mean", "sd", "n")]
+    sensors = max(rows["sensors"], key=len).split("+")  # all of them, in the task's order
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 0.34 * len(sensors) + 0.4])
     at = np.arange(len(rows))
-    colour = [LINES[int(count - 1) % len(LINES)][0] for count in rows["count"]]
-    upper.bar(at, rows["mean"], 0.75, yerr=np.nan_to_num(rows["sd"].to_numpy(dtype=float)), color=colour,
-              error_kw={"elinewidth": 0.5, "capsize": 1, "ecolor": INK})  # fmt: skip
+    best = rows["mean"] == rows.groupby("count")["mean"].transform("min")
+    colour = [LINES[1][0] if leads else LINES[5][0] for leads in best]
+    upper.bar(
+        at, rows["mean"], 0.75, yerr=np.nan_to_num(rows["sd"].to_numpy(dtype=float)), color=colour,
+        error_kw={"elinewidth": 0.5, "capsize": 1, "ecolor": INK},
+    )  # fmt: skip
     upper.set_ylabel(error_label(answer))
     upper.tick_params(axis="x", length=0, labelbottom=False)
     which = "all sets" if len(rows) == len(mine) else f"the best {BEST_PER_COUNT} sets of each size"
-    note(upper, f"{first}: {which}; {counted(rows['n'])}; mean ± SD")
+    note(upper, f"{first}: {which}; {counted(rows['n'])}; mean ± SD; dark: best of its size")
     for y, sensor in enumerate(sensors):
         worn = rows[sensor].to_numpy(dtype=bool)
         lower.plot(at[~worn], np.full((~worn).sum(), y), "o", color="#DDDDDD", markersize=3)

@@ -18,7 +18,8 @@ def critical_difference(answer: Answer, figure: Figure) -> None:
         return
     names, ranks = [*table["model"]], table["mean_rank"].to_numpy(dtype=float)
     count, width = len(names), float(table["critical_difference"].iloc[0])
-    axes.set_xlim(0.8, count + 0.2)
+    room = 0.11 * (count - 1 + 0.4) * max(map(len, names)) / 6  # for the names, beside the ranks
+    axes.set_xlim(0.8 - room, count + 0.2 + room)
     axes.set_ylim(-0.6 - 0.45 * math.ceil(count / 2) - 0.25, 1.0)
     axes.axis("off")
     axes.plot([1, count], [0, 0], color=INK, linewidth=0.8)
@@ -27,7 +28,7 @@ def critical_difference(answer: Answer, figure: Figure) -> None:
         axes.text(tick, 0.14, f"{tick}", ha="center", va="bottom", fontsize=6.5)
     if math.isfinite(width):
         axes.plot([1, min(count, 1 + width)], [0.62, 0.62], color=INK, linewidth=1.2, solid_capstyle="butt")
-        axes.text(1, 0.68, f"critical difference {width:.2f}; n = {table['n'].iloc[0]} persons; "
+        axes.text(0.8 - room, 0.68, f"critical difference {width:.2f}; n = {table['n'].iloc[0]} persons; "
                   "mean rank by error, best left", ha="left", va="bottom", fontsize=6)  # fmt: skip
     groups = {group: [r for r, told in zip(ranks, table["groups"], strict=True) if group in told.split(", ")]
               for told in table["groups"] for group in told.split(", ") if group}  # fmt: skip
@@ -41,6 +42,6 @@ def critical_difference(answer: Answer, figure: Figure) -> None:
         end = 0.85 if left else count + 0.15
         axes.plot([rank, rank, end], [0, y, y], color=LINES[place % len(LINES)][0], linewidth=0.8)
         axes.plot([rank], [0], "o", color=LINES[place % len(LINES)][0], markersize=3.5)
-        axes.text(end, y + 0.03, f"{name}  {rank:.2f}" if left else f"{rank:.2f}  {name}",
-                  ha="left" if left else "right", va="bottom", fontsize=6.5)  # fmt: skip
+        told = f"{name}  {rank:.2f}" if left else f"{rank:.2f}  {name}"
+        axes.text(end, y, f"{told} " if left else f" {told}", ha="right" if left else "left", va="center", fontsize=6.5)
     axes.set_ylim(min(-0.9, float(np.min(axes.get_ylim())), start - 0.45 * (count // 2) - 0.1), 1.0)

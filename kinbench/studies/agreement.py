@@ -20,7 +20,7 @@ from kinbench.studies.tracks import FloatArray, Kept, Track
 MEASURES = ("angle", "peak", "range")
 """Every sample; the highest angle of each stride; from the lowest to the highest of each stride."""
 MOST_POINTS = 2_000
-"""Pairs that are told for whoever draws them, every k-th; all of them enter the limits."""
+"""Pairs that are told for whoever draws them, evenly over each person; all of them enter the limits."""
 ICC_FORM = "ICC(2,1)"
 PHASES = np.linspace(0.0, 100.0, 101)
 USUAL = (0.7, 1.3)
@@ -116,11 +116,12 @@ def _agreed(each: Mapping[str, FloatArray]) -> dict[str, Any]:
 
 
 def _points(each: Mapping[str, FloatArray], model: str, dof: str, measure: str) -> pd.DataFrame:
-    step = max(1, -(-sum(map(len, each.values())) // MOST_POINTS))
-    parts = [
-        pd.DataFrame({"person": person, "predicted": values[::step, 0], "reference": values[::step, 1]})
-        for person, values in each.items()
-    ]
+    share = min(1.0, MOST_POINTS / sum(map(len, each.values())))
+    parts = []
+    for person, values in each.items():
+        # Places that are not a whole number apart, so that no rhythm of the values is met at one phase only.
+        at = np.linspace(0, len(values) - 1, max(1, round(share * len(values)))).astype(int)
+        parts.append(pd.DataFrame({"person": person, "predicted": values[at, 0], "reference": values[at, 1]}))
     return pd.concat(parts, ignore_index=True).assign(model=model, dof=dof, measure=measure)
 
 

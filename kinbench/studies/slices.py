@@ -344,19 +344,20 @@ def _centred(tracks: Sequence[Track]) -> dict[int, float]:
     most = max(STRIDES)
     firsts: dict[str, list[tuple[Track, int, int]]] = defaultdict(list)
     for track in tracks:
-        firsts[track.side] += [(track, start, stop) for start, stop in track.strides]
+        for start, stop in track.strides:
+            firsts[track.side].append((track, start, stop))
     if not firsts or any(len(some) <= most for some in firsts.values()):
         return {}
-    after = []
-    for track in tracks:
-        used = [(other, stop) for other, _, stop in firsts.get(track.side, ())[:most]]
-        ends = [stop for other, stop in used if other is track]
-        last = used[-1][0] if used else None
-        place, border = tracks.index(track), tracks.index(last) if last is not None else -1
-        if place > border:
-            after.append((track, slice(None)))
-        elif place == border:
-            after.append((track, slice(ends[-1], None)))
+    after: list[tuple[Track, Any]] = []
+    for side, some in firsts.items():
+        last, _, end = some[most - 1]
+        passed = False
+        for track in (track for track in tracks if track.side == side):
+            if track is last:
+                after.append((track, slice(end, None)))
+            elif passed:
+                after.append((track, slice(None)))
+            passed = passed or track is last
     found = {0: _rmse(after)}
     for count in STRIDES:
         offset = {
