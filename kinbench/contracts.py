@@ -21,7 +21,7 @@ from kinbench.downloads import ignore as ignore
 from kinbench.protocol import Fold, ProtocolCard
 from kinbench.recording import Key, Recording, TaskEntry
 from kinbench.tasks import Task
-from kinbench.windows import Batches
+from kinbench.windows import Batches, Unlabelled
 
 Float32Array = NDArray[np.float32]
 
@@ -182,8 +182,8 @@ class Model(Protocol):
 
     ``x`` is (n, time, channel) float32 in SI units; angles are (n, time, dof) in degrees; ``train.spec`` tells the
     channels, DoFs, rate and window. Optional: ``adapt(calibration, valid, *, seed)``, which needs ``save(dir)`` and
-    ``load(dir)``; ``parameters()`` -> int; ``causal = True``, a claim that no answer depends on later samples of its
-    window, which a run puts to the test.
+    ``load(dir)``; ``normalise(unlabelled, *, seed)`` -> Model; ``parameters()`` -> int; ``causal = True``, a claim that
+    no answer depends on later samples of its window, which a run puts to the test.
     """
 
     card: ModelCard
@@ -211,6 +211,19 @@ class AdaptiveModel(Model, Protocol):
 
     def load(self, folder: Path) -> None:
         """Take up what ``save`` wrote; predictions must be bit-equal to before."""
+        ...
+
+
+@runtime_checkable
+class SelfNormalisingModel(Model, Protocol):
+    """A model that can take its inputs' statistics from the person it is to estimate, instead of from its training."""
+
+    def normalise(self, unlabelled: Unlabelled, *, seed: int) -> Model:
+        """Return a model as this fitted one, for the person whose inputs ``unlabelled`` are (one window at least).
+
+        Statistics of inputs are all that may be taken: no weight is tuned. This model stays as it was, since other
+        people are predicted with it; the one returned shares nothing with it that either could change.
+        """
         ...
 
 

@@ -108,6 +108,7 @@ class ProtocolPart(_Part):
     ranks: bool
     study: bool = False
     leaks: tuple[str, ...] = ()
+    normalises: bool = False
 
 
 class TaskPart(_Part):

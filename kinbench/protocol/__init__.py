@@ -4,6 +4,7 @@ from kinbench.protocol.answers import check_answers
 from kinbench.protocol.causality import check_causal
 from kinbench.protocol.folds import (
     FIT_ROLES,
+    INPUT_ROLES,
     LEAKS,
     ROLES,
     SEEN_ROLES,
@@ -20,7 +21,8 @@ from kinbench.protocol.splits import SplitManifest, deal, read_manifest, write_m
 from kinbench.protocol.timelines import BLOCKS, blocks, cut, embargo, length, part, timelines, windows_in
 
 __all__ = [
-    "BLOCKS", "FIT_ROLES", "LEAKS", "ROLES", "SEEN_ROLES", "Fold", "Leak", "ProtocolCard", "Role", "SplitManifest",
-    "Transform", "blocks", "cautions", "check_answers", "check_causal", "check_leaks", "cut", "deal", "embargo",
-    "fit_digest", "fold_digest", "length", "part", "read_manifest", "timelines", "windows_in", "write_manifest",
+    "BLOCKS", "FIT_ROLES", "INPUT_ROLES", "LEAKS", "ROLES", "SEEN_ROLES", "Fold", "Leak", "ProtocolCard", "Role",
+    "SplitManifest", "Transform", "blocks", "cautions", "check_answers", "check_causal", "check_leaks", "cut", "deal",
+    "embargo", "fit_digest", "fold_digest", "length", "part", "read_manifest", "timelines", "windows_in",
+    "write_manifest",
 ]  # fmt: skip

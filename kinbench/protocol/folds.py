@@ -11,10 +11,12 @@ from kinbench.perturbations import Change, Setting
 from kinbench.recording import Span
 from kinbench.tasks import Task
 
-Role = Literal["fit", "validation", "adaptation", "stopping", "test", "test_long"]
-ROLES: tuple[Role, ...] = ("fit", "validation", "adaptation", "stopping", "test", "test_long")
+Role = Literal["fit", "validation", "adaptation", "stopping", "unlabelled", "test", "test_long"]
+ROLES: tuple[Role, ...] = ("fit", "validation", "adaptation", "stopping", "unlabelled", "test", "test_long")
 SEEN_ROLES: tuple[Role, ...] = ("fit", "validation", "adaptation", "stopping")
 """Roles whose labels a model may see, at some point, before it predicts."""
+INPUT_ROLES: tuple[Role, ...] = (*SEEN_ROLES, "unlabelled")
+"""Roles whose inputs a model may see before it predicts: of ``unlabelled`` spans it is handed nothing else."""
 FIT_ROLES: tuple[Role, ...] = ("fit", "validation")
 """Roles that the first fit sees."""
 
@@ -29,7 +31,8 @@ class ProtocolCard:
     """What a protocol promises. ``sees`` says what a model may see of the test person.
 
     ``scope``: 'dataset' (folds of one dataset at a time) or 'datasets' (all of them together). ``adapts``: some folds
-    have adaptation spans, and those need a model with ``adapt``. ``study`` says that folds differ in more than who is
+    have adaptation spans, and those need a model with ``adapt``. ``normalises``: some have unlabelled spans, and those
+    need a model with ``normalise``. ``study`` says that folds differ in more than who is
     tested (``Fold.condition``): its table has a row for each condition, and answers a question instead of ranking.
 
     ``leaks`` are the kinds that a historical protocol keeps from its source, in the open: the leak check lets these
@@ -46,6 +49,7 @@ class ProtocolCard:
     ranks: bool = True
     study: bool = False
     leaks: tuple[Leak, ...] = ()
+    normalises: bool = False
 
     def __post_init__(self) -> None:
         strange = sorted(set(self.leaks) - set(LEAKS))
@@ -64,12 +68,14 @@ class Fold:
     and tested in one dataset and says how ('ug' or 'ui'). ``notes`` are reasons for what was left out.
     ``individual`` says that fit and validation are the tested person's own time; without it the leak check refuses a
     person on both sides. Adaptation and stopping are the tested person's, unless ``adapts_to`` is 'dataset': then they
-    are other persons', none of whom is tested.
+    are other persons', none of whom is tested. Of ``unlabelled`` spans, the tested person's own, a model is handed the
+    inputs alone, to take statistics of.
 
     ``condition`` is what sets a fold apart from the others of a study, by name: plain values that tables and curves are
     drawn over, such as ``{"seconds": 30}``. ``segments`` are the sensors that the model gets, all of the task's where
     it is None. ``fit_changes`` are made to what it learns from (fit and validation), ``test_changes`` to the inputs it
-    is tested on; the reference that it is scored against is never changed. Where there are ``fit_copies``, it learns
+    is tested on and the unlabelled ones, for those sensors were worn alike; the reference that it is scored against is
+    never changed, nor is what a model adapts to. Where there are ``fit_copies``, it learns
     from one copy of the fit spans for each, changed so on top (an empty one: as it is); validation is no copy.
 
     ``manifest`` is the sha256 of the split manifest that dealt the persons, None where they were dealt among those
@@ -96,6 +102,11 @@ class Fold:
     def adapts(self) -> bool:
         """Whether a fitted model is to be adapted before it is tested."""
         return bool(self.roles.get("adaptation"))
+
+    @property
+    def normalises(self) -> bool:
+        """Whether a fitted model is to take its inputs' statistics from the tested person before it is tested."""
+        return bool(self.roles.get("unlabelled"))
 
     def narrowed(self, task: Task) -> Task:
         """Return the task as this fold's model sees it: with its sensors only, in the task's order."""

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinbench.errors import LeakError
-from kinbench.protocol.folds import SEEN_ROLES, Fold, Leak, Role
+from kinbench.protocol.folds import INPUT_ROLES, SEEN_ROLES, Fold, Leak, Role
 from kinbench.recording import Span, TaskEntry, canonical_person, names_of
 from kinbench.windows import Copy, Samples
 from kinbench.windows.fingerprints import RUN, HashArray
@@ -102,6 +102,9 @@ def _persons(fold: Fold, known: Mapping[str, TaskEntry]) -> Iterator[str]:
                 yield (
                     f"person {person} is on both sides, with {seen[person]} in the {role} and {tested[person]} tested."
                 )
+    unlabelled = _keys_by_person(fold, ("unlabelled",), known)
+    for person in sorted(set(unlabelled) - set(fold.test_persons)):
+        yield f"{unlabelled[person]} of person {person} is unlabelled, who is not among the fold's test persons."
 
 
 def _keys_by_person(fold: Fold, roles: Sequence[Role], known: Mapping[str, TaskEntry]) -> dict[str, str]:
@@ -209,7 +212,7 @@ def _copies(fold: Fold, known: Mapping[str, TaskEntry], copies: Sequence[Copy]) 
     for copy in copies:
         for mine, other in ((copy.one, copy.other), (copy.other, copy.one)):
             for test, test_role in _meeting(fold, TEST_ROLES, mine):
-                for seen, role in _meeting(fold, SEEN_ROLES, other):
+                for seen, role in _meeting(fold, INPUT_ROLES, other):
                     if (test.key, seen.key, role) not in told:
                         told.add((test.key, seen.key, role))
                         yield (
@@ -247,7 +250,7 @@ def _shared_samples(
     transforms: Sequence[Transform],
     signals: Callable[[str], Samples],
 ) -> Iterator[str]:
-    seen = [(span, str(role)) for role in SEEN_ROLES for span in fold.roles.get(role, ())]
+    seen = [(span, str(role)) for role in INPUT_ROLES for span in fold.roles.get(role, ())]
     seen += [(span, f"transform '{transform.name}' of") for transform in transforms for span in transform.spans]
     tested = [(span, str(role)) for role in TEST_ROLES for span in fold.roles.get(role, ())]
     samples = {key: signals(key) for key in dict.fromkeys(span.key for span, _ in (*seen, *tested))}

@@ -17,7 +17,7 @@ class ModelChoice:
     """One model with its settings, before any is made for a fold.
 
     ``selector`` is written one way only (settings sorted). ``adapts``: it has ``adapt``, ``save`` and ``load``;
-    ``sweeps``: it has ``fit_subsets``.
+    ``normalises``: it has ``normalise``; ``sweeps``: it has ``fit_subsets``.
     """
 
     selector: str
@@ -28,6 +28,13 @@ class ModelChoice:
     distribution_version: str
     adapts: bool
     sweeps: bool = False
+    normalises: bool = False
+
+    def lacks(self, fold: Fold) -> str | None:
+        """Return what a fold asks of a model and this one has not, None where it can run it."""
+        if fold.adapts and not self.adapts:
+            return "no 'adapt' with 'save' and 'load'"
+        return "no 'normalise'" if fold.normalises and not self.normalises else None
 
     @property
     def identity(self) -> dict[str, Any]:

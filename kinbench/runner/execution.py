@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from kinbench import engines, results
-from kinbench.contracts import AdaptiveModel
+from kinbench.contracts import AdaptiveModel, Model, SelfNormalisingModel
 from kinbench.errors import DataError, KinbenchError, UsageError
 from kinbench.files import publish, sweep
 from kinbench.metrics import metrics_of
@@ -180,12 +180,15 @@ def _score(space: Workspace, job: Job, cell: Cell, fits: Fits) -> Result:
     with watch.time("leak_check"):
         space.check(cell.fold, cell.task, cell.model.card.trained_on, cell.label, cell.protocol.leaks)
     fitted = fits.take(cell, watch)
-    adapted = _adapt(space, cell, fitted, watch) if cell.fold.adapts else {}
+    windows = {**fitted.windows, **(_adapt(space, cell, fitted, watch) if cell.fold.adapts else {})}
+    model = fitted.model
+    if cell.fold.normalises:
+        model, windows["unlabelled"] = _normalise(space, cell, model, watch)
     data = space.data(cell.task, cell.fold.test_dataset)
     given = space.test_data(cell.fold, cell.task)
-    if getattr(fitted.model, "causal", False):
-        check_causal(fitted.model.predict, given.test_windows(cell.fold.roles["test"][:1]).x, cell.label)
-    views = {view: predict_view(fitted.model, given, spans, watch) for view, spans in views_of(cell.fold).items()}
+    if getattr(model, "causal", False):
+        check_causal(model.predict, given.test_windows(cell.fold.roles["test"][:1]).x, cell.label)
+    views = {view: predict_view(model, given, spans, watch) for view, spans in views_of(cell.fold).items()}
     metrics = tuple(metrics_of(cell.task.quantity).values())
     scores = tuple(
         score
@@ -199,8 +202,8 @@ def _score(space: Workspace, job: Job, cell: Cell, fits: Fits) -> Result:
     return _unscored(space, cell, job.limit).model_copy(
         update={
             "status": "done", "scores": scores, "coverage": coverage(scores), "failure": None,
-            "model": _model_part(cell, fitted.parameters), "windows": {**fitted.windows, **adapted},
-            "predictions": hashlib.sha256(packed).hexdigest(), "notes": _notes(space, cell, fitted),
+            "model": _model_part(cell, fitted.parameters), "windows": windows,
+            "predictions": hashlib.sha256(packed).hexdigest(), "notes": _notes(space, cell, fitted, model),
             "timings": watch.read(),
         }
     )  # fmt: skip
@@ -209,8 +212,8 @@ def _score(space: Workspace, job: Job, cell: Cell, fits: Fits) -> Result:
 def _adapt(space: Workspace, cell: Cell, fitted: Fitted, watch: Stopwatch) -> dict[str, int]:
     if not isinstance(fitted.model, AdaptiveModel):
         raise DataError(f"the model '{cell.model.selector}' cannot adapt")
-    calibration = space.batches(cell.fold, cell.task, cell.fold.roles["adaptation"])
-    stopping = space.batches(cell.fold, cell.task, cell.fold.roles.get("stopping", ()))
+    calibration = space.calibration(cell.fold, cell.task, cell.fold.roles["adaptation"])
+    stopping = space.calibration(cell.fold, cell.task, cell.fold.roles.get("stopping", ()))
     if len(calibration) == 0:
         raise DataError("the spans to adapt on hold no window")
     with watch.time("adapt"):
@@ -218,11 +221,22 @@ def _adapt(space: Workspace, cell: Cell, fitted: Fitted, watch: Stopwatch) -> di
     return {"adaptation": len(calibration), "stopping": len(stopping)}
 
 
-def _notes(space: Workspace, cell: Cell, fitted: Fitted) -> tuple[str, ...]:
+def _normalise(space: Workspace, cell: Cell, model: Model, watch: Stopwatch) -> tuple[Model, int]:
+    """Return the model with the tested person's own statistics, and how many windows they were taken of."""
+    if not isinstance(model, SelfNormalisingModel):
+        raise DataError(f"the model '{cell.model.selector}' has no 'normalise'")
+    unlabelled = space.unlabelled(cell.fold, cell.task)
+    if len(unlabelled) == 0:
+        raise DataError("the unlabelled spans hold no window")
+    with watch.time("adapt"):
+        return model.normalise(unlabelled, seed=cell.seed), len(unlabelled)
+
+
+def _notes(space: Workspace, cell: Cell, fitted: Fitted, model: Model) -> tuple[str, ...]:
     used = entries_of(cell.fold, space.entries(cell.fold, cell.task))
     upsampled = [str(entry.key) for entry in used if entry.upsampled]
     conventions = sorted({entry.convention for entry in used if entry.convention})
-    notes = [*cell.fold.notes, *cautions(cell.fold, used), *fitted.notes, *notes_of(fitted.model)]
+    notes = [*cell.fold.notes, *cautions(cell.fold, used), *fitted.notes, *notes_of(model)]
     if upsampled:
         notes.append(f"upsampled, native rate below 0.9 of the task's: {', '.join(upsampled)}")
     if len(conventions) > 1:
@@ -251,7 +265,7 @@ def _unscored(space: Workspace, cell: Cell, limit: int | None) -> Result:
         status="failed", key=cell.key, fit_key=cell.fit_key,
         protocol=ProtocolPart(
             name=card.name, version=card.version, title=card.title, sees=card.sees, scope=card.scope,
-            adapts=card.adapts, ranks=card.ranks, study=card.study, leaks=card.leaks,
+            adapts=card.adapts, ranks=card.ranks, study=card.study, leaks=card.leaks, normalises=card.normalises,
         ),
         task=TaskPart(
             name=task.name, version=task.version, title=task.title, dofs=task.dofs, definition=_plain(task.plain()),

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from kinbench import plugins, results
-from kinbench.contracts import AdaptiveModel, BenchmarkProtocol, Model, SweepingModel
+from kinbench.contracts import AdaptiveModel, BenchmarkProtocol, Model, SelfNormalisingModel, SweepingModel
 from kinbench.engines import THREADS
 from kinbench.errors import KinbenchError, NotApplicable, UsageError
 from kinbench.files import digest
 from kinbench.metrics import metrics_of
-from kinbench.protocol import FIT_ROLES, SEEN_ROLES, Fold, ProtocolCard, Role, fit_digest, fold_digest
+from kinbench.protocol import FIT_ROLES, ROLES, Fold, ProtocolCard, Role, fit_digest, fold_digest
 from kinbench.recording import TaskEntry
 from kinbench.runner.cells import Cell, ModelChoice, Skipped
 from kinbench.runner.workspace import Workspace
@@ -149,7 +149,7 @@ def _choice(selector: str) -> ModelChoice:
     return ModelChoice(
         selector=_written(name, settings), name=name, settings=settings, card=model.card,
         distribution=plugin.distribution, distribution_version=plugin.version, adapts=isinstance(model, AdaptiveModel),
-        sweeps=isinstance(model, SweepingModel),
+        sweeps=isinstance(model, SweepingModel), normalises=isinstance(model, SelfNormalisingModel),
     )  # fmt: skip
 
 
@@ -209,10 +209,10 @@ def _cells_of(
                 skipped.append(Skipped(task.name, dataset, str(error), card.name))
                 continue
             for model in models:
-                able = [fold for fold in folds if model.adapts or not fold.adapts]
-                if len(able) < len(folds):
-                    part = f" in {len(folds) - len(able)} of {len(folds)} folds" if able else ""
-                    reason = f"the model has no 'adapt' with 'save' and 'load', which {card.name} needs{part}"
+                able = [fold for fold in folds if model.lacks(fold) is None]
+                for lack, count in Counter(filter(None, map(model.lacks, folds))).items():
+                    part = f" in {count} of {len(folds)} folds" if able else ""
+                    reason = f"the model has {lack}, which {card.name} needs{part}"
                     skipped.append(Skipped(task.name, dataset, reason, card.name, model.selector))
                 digests = {str(entry.key): entry.digest for entry in entries}
                 cells += _cells(card, task, able, model, seeds, digests)
@@ -230,7 +230,7 @@ def _cells(
         fold_name, fit_name = fold_digest(fold, task, card), fit_digest(fold, task)
         swept = model.sweeps and fold.segments is not None
         sweep_name = fit_digest(replace(fold, segments=None), task) if swept else None
-        used, fitted = _used(fold, digests, (*SEEN_ROLES, "test", "test_long")), _used(fold, digests, FIT_ROLES)
+        used, fitted = _used(fold, digests, ROLES), _used(fold, digests, FIT_ROLES)
         for seed in seeds:
             key = results.cell_key(
                 recordings=used, task=definition, protocol=(card.name, card.version), fold=fold_name, metrics=metrics,

@@ -13,7 +13,7 @@ from kinbench.recording import SensorEntry, Span, TaskEntry
 from kinbench.runner.cells import ModelChoice
 from kinbench.store import Store
 from kinbench.tasks import Task
-from kinbench.windows import Batches, Copy, TaskData
+from kinbench.windows import Batches, Copy, TaskData, Unlabelled
 
 
 class Workspace:
@@ -78,17 +78,32 @@ class Workspace:
     def batches(
         self, fold: Fold, task: Task, spans: Iterable[Span], copies: Sequence[Sequence[Change]] = ()
     ) -> Batches:
-        """Return the training windows wholly inside spans, of whichever stores these belong to.
+        """Return the windows to fit or to validate on, wholly inside spans, of whichever stores these belong to.
 
-        The order of the spans plays no part, nor does that of the stores. With ``copies`` there is one set of windows
-        for each, with its changes made after the fold's own.
+        The order of the spans plays no part, nor does that of the stores. The changes of the fold's fit are made; with
+        ``copies`` there is one set of windows for each, with its changes made after the fold's own.
         """
+        return self._labelled(fold, task, spans, [(*fold.fit_changes, *copy) for copy in copies or ((),)])
+
+    def calibration(self, fold: Fold, task: Task, spans: Iterable[Span]) -> Batches:
+        """Return the windows to adapt to or to stop on, as ``batches`` does, but as they were recorded."""
+        return self._labelled(fold, task, spans, [()])
+
+    def unlabelled(self, fold: Fold, task: Task) -> Unlabelled:
+        """Return the inputs of the fold's unlabelled spans: its sensors only, changed as those it is tested on."""
+        spans = sorted(fold.roles.get("unlabelled", ()))
+        return self._given(fold, task, spans).batches(spans).unlabelled()
+
+    def _labelled(
+        self, fold: Fold, task: Task, spans: Iterable[Span], versions: Sequence[tuple[Change, ...]]
+    ) -> Batches:
+        """Return the windows inside spans, once for each of the ``versions``, with its changes made."""
         wanted = sorted(spans)
         given = fold.narrowed(task).segments
         return windows.concatenate(
             [
-                self.data(task, name).changed((*fold.fit_changes, *copy), wanted).batches(wanted).narrowed(given)
-                for copy in copies or ((),)
+                self.data(task, name).changed(changes, wanted).batches(wanted).narrowed(given)
+                for changes in versions
                 for name in sorted(self.datasets(fold))
             ]
         )
@@ -96,8 +111,11 @@ class Workspace:
     def test_data(self, fold: Fold, task: Task) -> TaskData:
         """Return the inputs that a fold is tested on: its sensors only, with its changes made."""
         tested = [span for role in ("test", "test_long") for span in fold.roles.get(role, ())]
+        return self._given(fold, task, tested)
+
+    def _given(self, fold: Fold, task: Task, spans: Sequence[Span]) -> TaskData:
         data = self.data(task, fold.test_dataset)
-        return data.changed(fold.test_changes, tested).narrowed(fold.narrowed(task))
+        return data.changed(fold.test_changes, spans).narrowed(fold.narrowed(task))
 
     def check(self, fold: Fold, task: Task, trained_on: tuple[str, ...], cell: str, declared: tuple[Leak, ...]) -> None:
         """Refuse a fold that leaks: raises ``LeakError`` naming ``cell``. Leaks that are ``declared`` are let through.

@@ -228,6 +228,8 @@ PLANTED: tuple[PlantedLeak, ...] = (
                 lambda: _check(_own(fit=(_span(1, 0, 4601),))), ("199 samples apart", "asks for 200")),
     PlantedLeak("L1.2d", "true gait events among the inputs", "check_answers, channels",
                 _events_as_inputs, ("heel_strike", "only the reference can tell")),
+    PlantedLeak("L1.2e", "a person's own statistics, taken of the test as well", _BORDERS,
+                lambda: _check(_fold(unlabelled=(_span(1, 0, 4900),))), ("unlabelled lab/S1", "overlap by 100")),
     PlantedLeak("L1.3", "validation windows drawn among overlapping training windows", _BORDERS,
                 _random_validation, ("validation lab/S1", "fit lab/S1", "overlap by 25")),
     PlantedLeak("L1.4a", "one recording twice, under two people's names", "check_leaks, samples",

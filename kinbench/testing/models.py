@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from kinbench.contracts import ModelCard
 from kinbench.errors import NotApplicable
 from kinbench.testing.claims import attribute, require, require_identifier, require_texts
-from kinbench.windows import Batches, TaskSpec
+from kinbench.windows import Batches, TaskSpec, Unlabelled
 
 Factory = Callable[[], Any]
 
@@ -40,7 +40,7 @@ def check_model(factory: Factory, spec: TaskSpec | None = None) -> None:
 
     ``factory()`` returns a fresh model, as an entry point does without settings; give it short training. ``spec`` is
     the task to try, two of ours where it is left out. Models with ``adapt`` are held to ``AdaptiveModel`` too, those
-    with ``fit_subsets`` to ``SweepingModel``.
+    with ``normalise`` to ``SelfNormalisingModel``, those with ``fit_subsets`` to ``SweepingModel``.
     A model that raises ``NotApplicable`` in ``fit`` for a task is believed, and not held to anything on it.
     """
     _check_card(factory())
@@ -52,6 +52,8 @@ def check_model(factory: Factory, spec: TaskSpec | None = None) -> None:
         _check_reproducible(factory, each)
         _check_robust(factory, each)
         _check_state(factory, each)
+        if hasattr(factory(), "normalise"):
+            _check_normalised(factory, each)
         if hasattr(factory(), "fit_subsets"):
             _check_sweep(factory, each)
 
@@ -252,6 +254,60 @@ def _check_state(factory: Factory, spec: TaskSpec) -> None:
             _kept(factory, model).predict(x).tobytes() == adapted.tobytes(),
             "An adapted model must predict the same after save and load, and it does not.",
         )
+
+
+def _check_normalised(factory: Factory, spec: TaskSpec) -> None:
+    model = _fitted(factory, spec)
+    x = windows(spec, 3).x
+    before = model.predict(x)
+    mine = _normalised(model, _worn_otherwise(spec))
+    after = _predict(mine, x, spec, "after normalising")
+    require(
+        model.predict(x).tobytes() == before.tobytes(),
+        "normalise must leave the fitted model as it was, for others are predicted with it, and its predictions "
+        "changed.",
+    )
+    require(
+        after.tobytes() != before.tobytes(),
+        "normalise must take something of the windows it is given, and inputs moved and stretched changed no "
+        "prediction; leave the method out.",
+    )
+    require(
+        _normalised(model, _worn_otherwise(spec)).predict(x).tobytes() == after.tobytes(),
+        "The same windows and seed must normalise alike, byte for byte, and a second time differs.",
+    )
+    alone = np.concatenate([_predict(mine, x[i : i + 1], spec, "after normalising") for i in range(0, len(x), 7)])
+    apart = float(np.abs(after[::7] - alone).max())
+    require(
+        apart <= WINDOW_TOLERANCE_DEG,
+        f"A normalised model's prediction must not depend on the windows it comes with (test statistics would leak), "
+        f"and it moved by {apart:.3g} deg.",
+    )
+    _predict(_normalised(model, windows(spec, 8, people=1, clean=False).unlabelled()), x, spec, "without a sensor")
+    if hasattr(model, "adapt"):
+        mine.adapt(windows(spec, 6, people=1), windows(spec, 7, people=1), seed=3)
+        require(
+            model.predict(x).tobytes() == before.tobytes(),
+            "A normalised model must share nothing with the fitted one that either could change, and adapting it "
+            "changed the fitted one's predictions.",
+        )
+
+
+def _worn_otherwise(spec: TaskSpec) -> Unlabelled:
+    """Return a person's windows whose channels are moved and stretched, as by a sensor that is worn elsewhere."""
+    given = windows(spec, 8, people=1)
+    return replace(given, signals=np.float32(1.5) * given.signals + np.float32(0.5)).unlabelled()
+
+
+def _normalised(model: Any, unlabelled: Unlabelled) -> Any:
+    before = unlabelled.signals.tobytes()
+    mine = model.normalise(unlabelled, seed=0)
+    require(
+        mine is not model and callable(getattr(mine, "predict", None)),
+        f"normalise must return another model, got {'the same one' if mine is model else type(mine).__name__}.",
+    )
+    require(unlabelled.signals.tobytes() == before, "normalise must not change the windows it is given.")
+    return mine
 
 
 def _check_sweep(factory: Factory, spec: TaskSpec) -> None:

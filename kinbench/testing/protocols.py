@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from kinbench.errors import LeakError, NotApplicable
-from kinbench.protocol import ROLES, Fold, Leak, ProtocolCard, check_leaks, fold_digest
+from kinbench.protocol import ROLES, Fold, Leak, ProtocolCard, Role, check_leaks, fold_digest
 from kinbench.recording import Key, TaskEntry
 from kinbench.tasks import Task
 from kinbench.testing.claims import attribute, require, require_identifier, require_raises, require_texts
@@ -118,7 +118,8 @@ def _check_fold(card: ProtocolCard, fold: Fold, entries: Sequence[TaskEntry]) ->
     known = {str(entry.key): entry for entry in entries}
     strange = sorted(set(fold.roles) - set(ROLES))
     require(not strange, f"{where} has unknown roles {strange}; they are {', '.join(ROLES)}.")
-    needed = ["fit", "test", *(("adaptation",) if card.adapts and not card.study else ())]
+    promises: list[tuple[Role, bool]] = [("adaptation", card.adapts), ("unlabelled", card.normalises)]
+    needed = ["fit", "test", *(role for role, promised in promises if promised and not card.study)]
     for role, spans in fold.roles.items():
         for span in spans:
             require(span.key in known, f"{where} has a {role} span of {span.key}, which is not among the entries.")
@@ -134,6 +135,12 @@ def _check_fold(card: ProtocolCard, fold: Fold, entries: Sequence[TaskEntry]) ->
         extra = [role for role in ("adaptation", "stopping") if any(r == role and s for r, s in fold.roles.items())]
         require(
             not extra, f"{where} has {' and '.join(extra)} spans, and its protocol's card says that it never adapts."
+        )
+    if fold.normalises:
+        require(card.normalises, f"{where} has unlabelled spans, and its protocol's card does not say so.")
+        require(
+            len(fold.test_persons) == 1,
+            f"{where} has unlabelled spans and tests {len(fold.test_persons)} persons; statistics are of one person.",
         )
     _check_persons(where, fold, known)
     try:

@@ -1,7 +1,7 @@
 """Spans of time to batches: resampling and slicing, the only lossy step (protocols 1, Resampling, Gaps)."""
 
 from kinbench.windows.applicability import applicable, input_legs
-from kinbench.windows.batches import Batches, TaskSpec, concatenate
+from kinbench.windows.batches import Batches, TaskSpec, Unlabelled, concatenate
 from kinbench.windows.copies import Copy, find_copies
 from kinbench.windows.derivation import Inputs, LegInputs, derive_inputs
 from kinbench.windows.fingerprints import Samples, samples_of
@@ -10,6 +10,6 @@ from kinbench.windows.taskdata import Piece, Stretch, TaskData, TestWindows, cov
 
 __all__ = [
     "Batches", "Copy", "Inputs", "LegInputs", "Piece", "Recordings", "Samples", "Stretch", "TaskData", "TaskSpec",
-    "TestWindows", "applicable", "concatenate", "cover", "derive_inputs", "find_copies", "input_legs",
+    "TestWindows", "Unlabelled", "applicable", "concatenate", "cover", "derive_inputs", "find_copies", "input_legs",
     "prepare", "samples_of", "task_digest",
 ]  # fmt: skip

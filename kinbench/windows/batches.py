@@ -1,4 +1,4 @@
-"""Labelled windows cut lazily from flat signals: what a model is fitted on."""
+"""Windows cut lazily from flat signals: labelled ones to fit a model on, and inputs without any answer."""
 
 from __future__ import annotations
 
@@ -61,25 +61,25 @@ class Batches:
     @property
     def x(self) -> Float32Array:
         """All inputs, (n, time, channel) float32. Copies; prefer ``take`` or ``iterate`` for large sets."""
-        return self._gather(self.signals, self.starts)
+        return _gather(self.signals, self.starts, self.spec.window)
 
     @property
     def y(self) -> Float32Array:
         """All targets, (n, time, dof) float32 in degrees."""
-        return self._gather(self.targets, self.starts)
+        return _gather(self.targets, self.starts, self.spec.window)
 
     @property
     def valid(self) -> BoolArray:
         """Which targets may be learnt from, (n, time, dof) bool."""
-        return self._gather(self.labelled, self.starts)
+        return _gather(self.labelled, self.starts, self.spec.window)
 
     def take(self, index: IntArray) -> tuple[Float32Array, Float32Array, BoolArray]:
         """Return (x, y, valid) of the windows at ``index``, one gather per array."""
-        starts = self.starts[index]
+        starts, window = self.starts[index], self.spec.window
         return (
-            self._gather(self.signals, starts),
-            self._gather(self.targets, starts),
-            self._gather(self.labelled, starts),
+            _gather(self.signals, starts, window),
+            _gather(self.targets, starts, window),
+            _gather(self.labelled, starts, window),
         )
 
     def iterate(
@@ -99,17 +99,49 @@ class Batches:
         kept = [self.spec.segments.index(name) for name in spec.segments]
         return replace(self, signals=self.signals[:, columns], present=self.present[:, kept], spec=spec)
 
-    def _gather(self, flat: NDArray[_T], starts: IntArray) -> NDArray[_T]:
-        # A window of flat rows is one block of memory, so the windows at every row are an array of overlapping items of
-        # that size, indexed once per batch: numpy then copies block by block. Indexing rows by an (n, window) array
-        # is a third as fast, and np.take would first copy the whole view. Starts are checked against its length.
-        window, (rows, columns) = self.spec.window, flat.shape
-        if rows < window:
-            return np.empty((0, window, columns), dtype=flat.dtype)
-        flat = np.ascontiguousarray(flat)
-        item = np.dtype((np.void, window * columns * flat.itemsize))
-        every = np.ndarray((rows - window + 1,), dtype=item, buffer=flat, strides=(columns * flat.itemsize,))
-        return every[starts].view(flat.dtype).reshape(starts.size, window, columns)
+    def unlabelled(self) -> Unlabelled:
+        """Return the inputs of these windows alone."""
+        return Unlabelled(self.signals, self.starts, self.present, self.spec)
+
+
+@dataclass(frozen=True)
+class Unlabelled:
+    """Windows without answers: what a model may take a person's own statistics of.
+
+    ``signals``, ``starts``, ``present`` and ``spec`` are those of ``Batches``. No target, and nothing that a target
+    could be had from, is reachable from here; a protocol alone knows whose the windows are.
+    """
+
+    signals: Float32Array
+    starts: IntArray
+    present: BoolArray
+    spec: TaskSpec
+
+    def __len__(self) -> int:
+        return int(self.starts.size)
+
+    @property
+    def x(self) -> Float32Array:
+        """All inputs, (n, time, channel) float32. Copies; prefer ``iterate`` for large sets."""
+        return _gather(self.signals, self.starts, self.spec.window)
+
+    def iterate(self, size: int) -> Iterator[Float32Array]:
+        """Yield inputs (n, time, channel) in batches of ``size``, in order."""
+        for begin in range(0, len(self), size):
+            yield _gather(self.signals, self.starts[begin : begin + size], self.spec.window)
+
+
+def _gather(flat: NDArray[_T], starts: IntArray, window: int) -> NDArray[_T]:
+    # A window of flat rows is one block of memory, so the windows at every row are an array of overlapping items of
+    # that size, indexed once per batch: numpy then copies block by block. Indexing rows by an (n, window) array
+    # is a third as fast, and np.take would first copy the whole view. Starts are checked against its length.
+    rows, columns = flat.shape
+    if rows < window:
+        return np.empty((0, window, columns), dtype=flat.dtype)
+    flat = np.ascontiguousarray(flat)
+    item = np.dtype((np.void, window * columns * flat.itemsize))
+    every = np.ndarray((rows - window + 1,), dtype=item, buffer=flat, strides=(columns * flat.itemsize,))
+    return every[starts].view(flat.dtype).reshape(starts.size, window, columns)
 
 
 def concatenate(parts: Sequence[Batches]) -> Batches:

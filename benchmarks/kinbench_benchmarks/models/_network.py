@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from copy import copy, deepcopy
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import torch
 from torch import nn
 
 from kinbench.contracts import ModelCard
 from kinbench.errors import DataError
-from kinbench.windows import Batches, TaskSpec
+from kinbench.windows import Batches, TaskSpec, Unlabelled
 from kinbench_benchmarks.models._fit import Schedule, Targets, fit_network, quiet_torch, run_network
 from kinbench_benchmarks.models._state import (
     Float32Array,
@@ -21,6 +22,9 @@ from kinbench_benchmarks.models._state import (
     read_state,
     write_state,
 )
+
+SCALING = "Inputs are scaled by the training set's mean and SD, and only in ug-self-normalised by the person's own."
+"""What the card of every such model says of its scaling."""
 
 
 class NetworkModel(ABC):
@@ -71,6 +75,18 @@ class NetworkModel(ABC):
                 scaling=scaling, targets=self.targets(scaling), schedule=self.adapting, seed=seed, keep_start=True,
             )  # fmt: skip
         self.notes = (*self.notes, *(f"adapting: {note}" for note in notes))
+
+    def normalise(self, unlabelled: Unlabelled, *, seed: int) -> Self:
+        """Return this model with the inputs' mean and SD of ``unlabelled``, per channel; ``seed`` plays no part.
+
+        Raises ``DataError`` when the windows are of another task's channels.
+        """
+        spec, scaling, network = self._state()
+        check_inputs(next(unlabelled.iterate(1)), spec)
+        model = copy(self)
+        model._fitted = (spec, scaling.normalised(unlabelled), deepcopy(network))
+        model.notes = (*self.notes, f"inputs scaled by the person's own mean and SD, of {len(unlabelled)} windows")
+        return model
 
     def predict(self, x: Float32Array) -> Float32Array:
         """Return (n, time, dof) degrees."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from kinbench.contracts import ModelCard
 from kinbench.errors import DataError, KinbenchError
-from kinbench.windows import Batches, TaskSpec
+from kinbench.windows import Batches, TaskSpec, Unlabelled
 
 Float32Array = NDArray[np.float32]
 FloatArray = NDArray[np.float64]
@@ -66,6 +66,19 @@ class Scaling:
         z = (x - self.x_mean.astype(np.float32)) / self.x_sd.astype(np.float32)
         return np.where(np.isfinite(z), z, np.float32(0.0)).astype(np.float32, copy=False)
 
+    def normalised(self, unlabelled: Unlabelled) -> Scaling:
+        """Return the scaling with the inputs' mean and SD of these windows; targets stay as they were.
+
+        A channel that these never have keeps its mean and SD of training; one that does not vary in them, its SD.
+        """
+        sums = _Sums(len(unlabelled.spec.channel_names))
+        for x in unlabelled.iterate(CHUNK):
+            sums.add(x)
+        mean, sd = sums.measured()
+        return replace(
+            self, x_mean=np.where(sums.count > 0, mean, self.x_mean), x_sd=np.where(sd > 0, sd, self.x_sd)
+        )  # fmt: skip
+
     def narrowed(self, channels: NDArray[np.int64]) -> Scaling:
         """Return the scaling of some of the channels; each channel's is its own."""
         return replace(self, x_mean=self.x_mean[channels], x_sd=self.x_sd[channels])
@@ -102,11 +115,17 @@ class _Sums:
         self.low = np.minimum(self.low, np.where(known, flat, np.inf).min(0))
 
     def moments(self) -> tuple[FloatArray, FloatArray]:
+        """Return mean and SD (size,) each, an SD of 1 where nothing varies: what may be divided by."""
+        mean, sd = self.measured()
+        return mean, np.where(sd > 0, sd, 1.0)
+
+    def measured(self) -> tuple[FloatArray, FloatArray]:
+        """Return mean and SD (size,) each, an SD of 0 where nothing varies or nothing was there."""
         count = np.maximum(self.count, 1.0)
         mean = self.total / count
         sd = np.sqrt(np.maximum(self.square / count - mean**2, 0.0))
         # Relative to the level, so that the rounding noise of a constant channel is not taken for a signal.
-        sd[sd <= 1e-6 * (1.0 + np.abs(mean if self.shift is None else mean + self.shift))] = 1.0
+        sd[sd <= 1e-6 * (1.0 + np.abs(mean if self.shift is None else mean + self.shift))] = 0.0
         return mean + (0.0 if self.shift is None else self.shift), sd
 
 

@@ -21,7 +21,7 @@ from kinbench.contracts import ModelCard
 from kinbench.errors import DataError
 from kinbench.windows import TaskSpec
 from kinbench_benchmarks.models._fit import Schedule, Targets
-from kinbench_benchmarks.models._network import NetworkModel
+from kinbench_benchmarks.models._network import SCALING, NetworkModel
 from kinbench_benchmarks.models._state import Float32Array, Scaling
 
 _CITATION = "Hur, Baek, Kang, Kim: Sci Rep 15:5287 (2025)"
@@ -89,7 +89,8 @@ class Lstm(NetworkModel):
         name="hur2025-lstm",
         version="1",
         title="Hur et al. 2025, LSTM",
-        description="Three unidirectional LSTM layers of 128 with dropout 0.2, linear head; causal within a window.",
+        description="Three unidirectional LSTM layers of 128 with dropout 0.2, linear head; causal within a window. "
+        f"{SCALING}",
         citation=_CITATION,
     )
 
@@ -170,7 +171,8 @@ class PaperCnn(_Cnn):
         version="1",
         title="Hur et al. 2025, CNN of the paper",
         description="Convolutions to 24, 8 and one channel per DoF, kernel 5, ReLU after each; sees 6 samples either "
-        "way. Angles are counted from the smallest training angle, which its last ReLU cannot go below.",
+        "way. Angles are counted from the smallest training angle, which its last ReLU cannot go below. "
+        f"{SCALING}",
         citation=_CITATION,
     )
 
@@ -201,7 +203,7 @@ class CodeCnn(_Cnn):
         version="1",
         title="Hur et al. 2025, CNN of the code",
         description="Convolutions to 24, 8 and one channel per DoF, kernel 5, ReLU after each, then one linear layer "
-        "over the window's time steps, shared by the DoFs.",
+        f"over the window's time steps, shared by the DoFs. {SCALING}",
         citation=_CITATION,
     )
 

@@ -33,6 +33,7 @@ from kinbench_benchmarks.protocols.learning import (
     LEARNING_CURVE_SYNC,
 )
 from kinbench_benchmarks.protocols.mixtures import CROSS_DATASET_MIXTURES
+from kinbench_benchmarks.protocols.normalised import UG_SELF_NORMALISED
 from kinbench_benchmarks.protocols.placement import (
     PLACEMENT_STRESS,
     PLACEMENT_STRESS_AUGMENTED,
@@ -56,5 +57,5 @@ __all__ = [
     "LEARNING_CURVE_AXES", "LEARNING_CURVE_DATASETS", "LEARNING_CURVE_LABELS", "LEARNING_CURVE_NOISE",
     "LEARNING_CURVE_SYNC", "LEAVE_ONE_DATASET_OUT", "PLACEMENT_STRESS", "PLACEMENT_STRESS_AUGMENTED",
     "PLACEMENT_STRESS_RAPP", "PLACEMENT_STRESS_SITES", "SENSOR_SUBSETS_UA", "SENSOR_SUBSETS_UG", "SENSOR_SUBSETS_UI",
-    "SIM_TO_REAL", "SPLIT_RAPP2021", "UA", "UA_HUR2025", "UG", "UG_HUR2025", "UI",
+    "SIM_TO_REAL", "SPLIT_RAPP2021", "UA", "UA_HUR2025", "UG", "UG_HUR2025", "UG_SELF_NORMALISED", "UI",
 ]  # fmt: skip
