@@ -225,8 +225,8 @@ def _mean(values: FloatArray) -> float:
 def _between_forces(a: _Dataset, b: _Dataset) -> float:
     if not a.force.size:
         return np.nan
-    one, other = (some / np.linalg.norm(some, axis=1, keepdims=True) for some in (a.force, b.force))
-    return _mean(np.degrees(np.arccos(np.clip((one * other).sum(axis=1), -1.0, 1.0))))
+    across = np.linalg.norm(np.cross(a.force, b.force), axis=1)
+    return _mean(np.degrees(np.arctan2(across, (a.force * b.force).sum(axis=1))))
 
 
 def _over_sensors(
