@@ -22,6 +22,7 @@ from kinbench.recording import Key, Placement, Recording, Span, angle_dataset, i
 from kinbench.runner.scoring import coverage, predict_view, score_view
 from kinbench.runner.stopwatch import Stopwatch
 from kinbench.schema import GRAVITY
+from kinbench.statistics.curves import data_efficiency
 from kinbench.tasks import Around, Task, from_plain
 from kinbench.testing import check_protocol
 from kinbench.testing.protocols import cohort
@@ -367,6 +368,32 @@ def test_less_data_is_part_of_more():
 def test_one_person_cannot_be_dealt():
     with pytest.raises(NotApplicable, match="two persons"):
         FIVE_FOLD.folds(cohort("lab", 1), tasks.KNEE_PAIR)
+
+
+# --- how much less data ----------------------------------------------------------------------------------------------
+
+SIZES = np.array([0.01, 0.1, 1.0])
+
+
+def test_a_tenth_of_the_data_is_ten_times_less():
+    rows = np.array([[3.0, 2.0, 1.0]] * 6) + np.linspace(-0.2, 0.2, 6)[:, None]
+    found = data_efficiency(SIZES, rows, rows[:, 1])
+    assert found.value == pytest.approx(10.0) and found.low == pytest.approx(10.0) and found.n == 6
+    assert data_efficiency(SIZES, rows, rows.mean(axis=1) - 0.5).value == pytest.approx(10**0.5)
+    assert found.reason is None
+
+
+def test_a_curve_that_rises_again_needs_what_it_needs_from_there():
+    assert data_efficiency(SIZES, [[1.0, 3.0, 1.0]], [2.0]).value == pytest.approx(10**0.5)
+
+
+def test_a_factor_that_cannot_be_told_says_why():
+    never = data_efficiency(SIZES, [[3.0, 2.0, 1.5]] * 5, [1.0] * 5)
+    assert np.isnan(never.value) and "above the baseline's" in never.reason
+    always = data_efficiency(SIZES, [[3.0, 2.0, 1.5]] * 5, [4.0] * 5)
+    assert always.value == pytest.approx(100.0) and "at least" in always.reason
+    with pytest.raises(DataError, match="for each of 5 rows"):
+        data_efficiency(SIZES, [[3.0, 2.0, 1.5]] * 5, [4.0] * 4)
 
 
 # --- real people -----------------------------------------------------------------------------------------------------

@@ -310,6 +310,59 @@ def area_under(
     return Estimate(value, *_quantiles(drawn[np.isfinite(drawn)], level, len(table)), len(table), level)
 
 
+def data_efficiency(
+    sizes: Sequence[float] | FloatArray,
+    errors: ArrayLike,
+    baseline: ArrayLike,
+    *,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+) -> Estimate:
+    """Return how many times less data a model needs for the mean error that a baseline has on all of them.
+
+    ``errors`` (rows, sizes) are the model's, ``baseline`` (rows,) the other's at the largest size, of the same rows
+    (persons). The size needed is the least from which on the mean error stays at or below the baseline's, on straight
+    lines over the logarithm of the size. Where it is the smallest one measured, the factor is a lower bound, and the
+    reason says so; NaN where the model never comes so low. Rows are drawn, the two together. Raises ``DataError`` as
+    ``area_under``, and for baselines that are not one finite value per row.
+    """
+    at, table = _checked(sizes, errors, level)
+    rows = np.atleast_2d(np.asarray(errors, dtype=np.float64))
+    target = np.asarray(baseline, dtype=np.float64).ravel()
+    if at.size < 2:
+        raise DataError("A data-efficiency factor needs two sizes or more.")
+    if target.size != len(rows) or not np.isfinite(target).all():
+        raise DataError(f"Expected one finite error of the baseline for each of {len(rows)} rows, got {target.size}.")
+    joint = np.column_stack([rows, target])
+    joint = joint[np.lexsort(joint.T[::-1])]
+    means = _means(joint[None])[0]
+    factor = _times_less(at, means[:-1], means[-1])
+    reason = None
+    if math.isnan(factor):
+        reason = "with all data the error is above the baseline's"
+    elif factor >= at[-1] / at[0]:
+        reason = "at least: the baseline's error is reached at the smallest size already"
+    if len(table) < MIN_PERSONS or math.isnan(factor):
+        return Estimate(factor, n=len(table), level=level, reason=reason or "too few rows for an interval")
+    drawn = _resampled(joint, resamples)
+    factors = np.array([_times_less(at, row[:-1], row[-1]) for row in drawn if np.isfinite(row).all()])
+    bounds = _quantiles(np.where(np.isnan(factors), 0.0, factors), level, len(table))  # a draw that never gets there
+    return Estimate(factor, *bounds, len(table), level, reason)
+
+
+def _times_less(at: FloatArray, means: FloatArray, target: float) -> float:
+    """Return the largest size over the one from which on ``means`` stay at or below ``target``; NaN for none."""
+    above = np.flatnonzero(means > target)
+    if above.size == 0:
+        return float(at[-1] / at[0])
+    last = int(above[-1])
+    if last == at.size - 1:
+        return math.nan
+    share = (means[last] - target) / (means[last] - means[last + 1])
+    needed = math.log(at[last]) + share * math.log(at[last + 1] / at[last])
+    return float(at[-1] / math.exp(needed))
+
+
 # --- tables ----------------------------------------------------------------------------------------------------------
 
 
