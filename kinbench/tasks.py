@@ -42,9 +42,10 @@ class Task:
 
     ``segments``: in a leg-agnostic task (``per_leg``) bare names ('thigh'), each leg being a sample, the left one
     mirrored onto the right; otherwise full names ('thigh_r'). ``channels`` per segment: ``acc``, ``gyr`` (three
-    each), ``acc_norm``, ``gyr_norm``. ``dofs`` likewise bare ('knee_flexion') or full. ``acc_kind`` must equal the
-    store's. ``axes``: 'segment' applies each placement's rotation, 'sensor' leaves raw axes. ``activities``: those
-    admitted, or None for any in which the person moves. ``window`` and ``stride`` are samples at ``rate_hz``.
+    each), ``acc_norm``, ``gyr_norm``, and ``euler`` (three, rad: the device's own orientation, heading and all).
+    ``dofs`` likewise bare ('knee_flexion') or full. ``acc_kind`` must equal the store's. ``axes``: 'segment' applies
+    each placement's rotation, 'sensor' leaves raw axes. ``activities``: those admitted, or None for any in which the
+    person moves. ``window`` and ``stride`` are samples at ``rate_hz``.
 
     ``quantity`` says what comes out: joint angles, ground reaction forces (``schema.GROUND_FORCES``) or joint moments
     (``schema.MOMENTS``), in ``metrics.UNITS``; forces and moments are scored over stance. ``optional``: sensors that a

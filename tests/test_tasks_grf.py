@@ -10,6 +10,7 @@ from conftest import SHARED, needs_shared
 from kinbench_benchmarks import tasks
 from kinbench_benchmarks.protocols import DATA_SIZE_PERSONS_LINEAR, DATA_SIZE_WINDOWS, FIVE_FOLD
 from laboratories import LABORATORIES, convert
+from scipy.spatial.transform import Rotation
 
 import kinbench
 from kinbench import schema, store, windows
@@ -80,11 +81,11 @@ def recording(subject="S1", *, segments=("trunk", "foot_r"), samples=1200, refer
     )  # fmt: skip
 
 
-def laboratory(folder, *recordings, name="lab"):
-    with store.create(folder / f"{name}.zarr", dataset=name, card={"name": name, "simulation": True}) as writer:
+def laboratory(folder, *recordings):
+    with store.create(folder / "lab.zarr", dataset="lab", card={"name": "lab", "simulation": True}) as writer:
         for one in recordings:
             writer.write(one)
-    return store.open(folder / f"{name}.zarr")
+    return store.open(folder / "lab.zarr")
 
 
 def prepared(folder, *recordings, task=TASK):
@@ -256,6 +257,32 @@ def test_straight_walking_is_along_the_line_either_way(tmp_path):
     worn_by = recording(segments=tasks.LOWER_BODY.segments, samples=1000, reference=angle, activity="walking")
     (first, second) = prepared(tmp_path, worn_by, task=replace(tasks.LOWER_BODY, moving=None)).entries[0].runs
     assert first == (0, pytest.approx(433, abs=2)) and second == (pytest.approx(567, abs=2), 1000)
+
+
+def test_orientation_becomes_angles_of_the_segment(tmp_path):
+    """Sensors worn askew, turned in heading, lean and flexion by known angles, give these angles."""
+    dofs, samples = tasks.LOWER_BODY.dofs, 300
+    time = np.arange(samples) / RATE_HZ
+    truth = np.stack([0.2 * np.sin(3 * time), 0.5 + 0.3 * np.cos(2 * time), -0.6 * np.sin(4 * time)], axis=1)
+    body = Rotation.from_euler("YXZ", truth[:, [1, 0, 2]])
+    askew = Rotation.from_euler("xyz", [0.4, -1.0, 2.0])
+    quat = (body * askew).as_quat(scalar_first=True) * np.where(np.arange(samples) % 7, 1, -1)[:, None]
+    segments = tasks.LOWER_BODY.segments
+    imu = worn(segments, samples, 0)
+    places = [Placement(n, n, "right", rotation=askew.as_matrix(), rotation_origin="declared") for n in segments]
+    signals = {name: (imu[name].values, imu[name].attrs) for name in ("acc", "gyr")}
+    signals["quat"] = (np.repeat(quat[:, None], 8, axis=1),
+                       {"units": "1", "maps": "sensor_to_world", "origin": "device filter"})  # fmt: skip
+    angle = angle_dataset(time, dofs, np.zeros((samples, len(dofs))), units="deg", convention="isb_zxy",
+                          tier="simulation")  # fmt: skip
+    one = replace(recording(reference=angle, activity="walking"), imu=imu_dataset(time, places, signals))
+    task = replace(tasks.LOWER_BODY_EULER, moving=None)
+    data = prepared(tmp_path, one, task=task)
+    column = task.channel_names.index("thigh_r/euler/x")
+    np.testing.assert_allclose(data.signals[:, column : column + 3], truth, atol=1e-5)
+    without = laboratory(tmp_path / "without", recording(segments=segments, activity="walking", reference=angle))
+    reason = windows.applicable(without.entries()[0], task, [tasks.LOWER_BODY])
+    assert reason == "it has no 'quat', which lower-body/euler needs; 'lower-body' would fit"
 
 
 # --- scores ----------------------------------------------------------------------------------------------------------

@@ -248,3 +248,15 @@ LOWER_BODY = Task(
 )
 """48 channels in segment axes, ten DoFs, windows of 0.5 s every 0.25 s, where the pelvis heads along the line walked.
 """
+
+LOWER_BODY_EULER = replace(
+    LOWER_BODY,
+    name="lower-body/euler",
+    title=f"{LOWER_BODY.title}, orientations too",
+    channels=(*_SIX_AXES, "euler"),
+    variants=("lower-body",),
+)
+"""72 channels as the paper's: the device's orientation beside the six axes, in rad about X, Y and Z in the order Y-X-Z.
+
+The paper does not say its order. The heading is in it, so what is learnt holds for one direction in one laboratory.
+"""

@@ -101,8 +101,9 @@ def _input_reason(entry: IndexEntry, task: Task) -> str | None:
     if entry.imu_rate_hz is None:
         return "it has no imu stream"
     for signal in dict.fromkeys(channel.removesuffix("_norm") for channel in task.channels):
-        if signal not in entry.signals:
-            return f"it has no '{signal}', which {task.name} needs"
+        needed = "quat" if signal == "euler" else signal
+        if needed not in entry.signals:
+            return f"it has no '{needed}', which {task.name} needs"
     if any(channel.startswith("acc") for channel in task.channels) and entry.acc_kind != task.acc_kind:
         return f"its acceleration is '{entry.acc_kind}' and {task.name} takes '{task.acc_kind}'"
     return None

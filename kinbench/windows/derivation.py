@@ -30,6 +30,8 @@ UPSAMPLED_BELOW = 0.9
 EMBARGO_S = 1.0
 """The shortest embargo (protocols 1, Splits)."""
 RAW_CHANNELS = ("acc", "gyr")
+ORIENTED = "euler"
+"""A channel made of the device's own orientation (``quat``)."""
 _TOO_SHORT = "its imu stream is shorter than two samples"
 ADMITS = {
     "walk": ("walking", "walking_treadmill"),
@@ -191,8 +193,11 @@ def _sensor(imu: xr.Dataset, segment: str, task: Task, way: Plan, time_s: FloatA
         return None
     index = candidates[0]
     names = [name for name in RAW_CHANNELS if name in imu and (name == "gyr" or _wants(task, name))]
-    values = np.concatenate([np.asarray(imu[name].values[:, index], dtype=np.float64) for name in names], axis=1)
-    known = np.isfinite(values).all(axis=1)
+    parts = [np.asarray(imu[name].values[:, index], dtype=np.float64) for name in names]
+    if _wants(task, ORIENTED):
+        parts.append(_orientation(np.asarray(imu["quat"].values[:, index], dtype=np.float64)))
+    values = np.concatenate(parts, axis=1)
+    known: BoolArray = np.asarray(np.isfinite(values).all(axis=1))
     if "valid" in imu:
         known &= np.asarray(imu["valid"].values[:, index], dtype=bool)
     grid_s = np.arange(way.samples) / task.rate_hz
@@ -208,7 +213,35 @@ def _sensor(imu: xr.Dataset, segment: str, task: Task, way: Plan, time_s: FloatA
     if task.axes == "segment":
         parts = [_turned(on_grid[:, start : start + 3], rotations[index]) for start in range(0, on_grid.shape[1], 3)]
         on_grid = np.concatenate(parts, axis=1)
-    return _Sensor({name: on_grid[:, 3 * at : 3 * at + 3] for at, name in enumerate(names)}, inside)
+    channels = {name: on_grid[:, 3 * at : 3 * at + 3] for at, name in enumerate(names)}
+    if _wants(task, ORIENTED):
+        channels[ORIENTED] = _euler(on_grid[:, 3 * len(names) :].reshape(-1, 3, 3))
+    return _Sensor(channels, inside)
+
+
+def _orientation(quat: FloatArray) -> FloatArray:
+    """Return the rows of the matrices (n, 9) of quaternions sensor to world (n, 4), w first.
+
+    Each row is one of the world's axes in the sensor's, and so is turned to the segment's as any vector is.
+    """
+    w, x, y, z = (quat / np.sqrt((quat**2).sum(axis=1, keepdims=True))).T
+    return np.stack([
+        1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
+        2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
+        2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
+    ], axis=1)  # fmt: skip
+
+
+def _euler(rows: FloatArray) -> FloatArray:
+    """Return the angles (n, 3) in rad about X, Y and Z of matrices body to world (n, 3, 3), taken in the order Y-X-Z.
+
+    Heading first, about the vertical, then leaning to a side, then forward: a segment that stands is far from where two
+    of them are one. Only ratios are taken, so that rows shortened by the way onto the grid do no harm.
+    """
+    heading = np.arctan2(rows[:, 0, 2], rows[:, 2, 2])
+    leaning = np.arctan2(-rows[:, 1, 2], np.hypot(rows[:, 1, 0], rows[:, 1, 1]))
+    forward = np.arctan2(rows[:, 1, 0], rows[:, 1, 1])
+    return np.stack([leaning, heading, forward], axis=1)
 
 
 def _turned(vectors: FloatArray, rotation: FloatArray) -> FloatArray:
