@@ -391,7 +391,7 @@ def study(
     metric: str = "rmse",
     target: float | None = None,
     margin: float | None = None,
-    distances: Mapping[str, pd.DataFrame] | None = None,
+    distances: Mapping[str, pd.DataFrame] | bool = False,
     data: Folder = None,
     results: Folder = None,
 ) -> Study:
@@ -401,15 +401,17 @@ def study(
     ``placement-stress``, ``cross-dataset``), or ``compare``, ``slices``, ``agreement``, ``cycles`` for any protocol
     (``protocols``; all that are no study unless said). The last three read the kept predictions and the stores.
     ``target`` is the error that persons are counted for, ``margin`` what counts as the same, ``distances`` frames by
-    name that a loss between datasets is held against; ``variant`` keeps the answers whose title has that text.
+    name that a loss between datasets is held against (True: how far the stores lie apart, by ``studies.distances``);
+    ``variant`` keeps the answers whose title has that text.
 
     Raises ``UsageError`` for an unknown name, and where no result answers the question.
     """
     folder = results_folder(results)
-    asked: dict[str, Any] = {"protocols": tuple(_listed(protocols) or ()), "distances": distances}
+    kept = studies.Kept(folder, lambda dataset: open(dataset, data=data), data_folder(data) / ".cache")
+    asked: dict[str, Any] = {"protocols": tuple(_listed(protocols) or ()), "kept": kept}
+    if distances is not False:
+        asked["distances"] = kept.distances if distances is True else distances
     asked |= {name: value for name, value in (("target", target), ("margin", margin)) if value is not None}
-    if name in studies.NEEDS_PREDICTIONS:
-        asked["kept"] = studies.Kept(folder, lambda dataset: open(dataset, data=data), data_folder(data) / ".cache")
     found = studies.study(
         name, _read(folder), tasks=_listed(tasks), datasets=_listed(datasets), models=_listed(models), metric=metric,
         **asked,

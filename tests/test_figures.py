@@ -74,6 +74,20 @@ def transfer():
     ]).only  # fmt: skip
 
 
+def harmonisation():
+    return study("harmonisation-off", [
+        cell("harmonisation-off", f"lab/S{i}", error + offset + 0.1 * i, {"step": step})
+        for step, error in {"none": 4.0, "clocks": 6.0}.items() for i, offset in enumerate(OFFSETS)
+    ]).only  # fmt: skip
+
+
+def data_size():
+    return study("data-size", [
+        cell("data-size/persons", f"lab/S{i}", 2.0 + 1.0 / size + offset, {"fraction": size, "persons": int(10 * size)})
+        for size in (0.1, 0.2, 0.4, 0.6, 0.8, 1.0) for i, offset in enumerate(OFFSETS)
+    ]).only  # fmt: skip
+
+
 def read(kind, **tables):
     """An answer of what is read from predictions, its tables made by hand."""
     return Answer(
@@ -126,7 +140,8 @@ def cycles():
 ANSWERS = {
     "few-shot": few_shot,
     "learning-curve": lambda: study("learning-curve", curve("learning-curve", "persons", SIZES)).only,
-    "degraded": degraded, "sensor-subsets": subsets, "placement-stress": placement, "turned fits": turned,
+    "degraded": degraded, "conditions": harmonisation, "data-size": data_size,
+    "sensor-subsets": subsets, "placement-stress": placement, "turned fits": turned,
     "transfer": transfer, "compare": lambda: study("compare", campaign()).choose(" ug ").only,
     "methods by models": lambda: study("compare", campaign()).choose("methods").only, "slices": slices,
     "agreement": agreement, "cycles": cycles,

@@ -250,6 +250,53 @@ def test_a_distance_of_other_datasets_is_refused_in_words():
     assert "cannot be told" in answer.sentences[-1]
 
 
+def test_what_else_sets_transfer_apart_is_a_column_and_the_diagonal_is_that_of_cross_dataset():
+    across = protocol(name="cross-dataset", scope="datasets")
+    adapted = {"scope": "datasets", "adapts": True}
+    found = [
+        result(f"{to}/S{i}", 5.0 + offset, dataset=to, train=(to,), card=across)
+        for to in "ab" for i, offset in enumerate(OFFSETS)
+    ] + [
+        cell("cross-dataset-adapted", f"{to}/S{i}", error + offset, {"adapted": how}, train=(source,), dataset=to,
+             **adapted)
+        for source, to in ("ab", "ba") for how, error in {"no": 9.0, "yes": 6.0}.items()
+        for i, offset in enumerate(OFFSETS)
+    ]  # fmt: skip
+    answer = only("cross-dataset-adapted", found)
+    pairs = answer.tables["pairs"].set_index(["adapted", "train"])
+    assert pairs["loss"].to_dict() == pytest.approx({("no", "a"): 4, ("no", "b"): 4, ("yes", "a"): 1, ("yes", "b"): 1})
+    assert "line, adapted yes: 6.00 deg on average over 2 pairs, +1.00 against each one's own." in answer.sentences
+
+
+def test_activities_make_a_matrix_of_their_own():
+    found = [
+        cell("cross-activity", f"lab/S{i}", 4.0 + offset + 3.0 * (fitted != tested),
+             {"fitted_activity": fitted, "tested_activity": tested})
+        for fitted in ("running", "walking") for tested in ("running", "walking") for i, offset in enumerate(OFFSETS)
+    ]  # fmt: skip
+    pairs = only("cross-activity", found).tables["pairs"].set_index(["train", "dataset"])
+    assert pairs.loc[("running", "walking"), "loss"] == pytest.approx(3.0)
+
+
+def test_a_part_of_the_data_is_a_curve_and_any_other_study_a_table_against_its_base():
+    sizes = [
+        cell("data-size/windows", f"lab/S{i}", 2.0 + 1.0 / fraction + offset,
+             {"fraction": fraction, "windows": int(100 * fraction)})
+        for fraction in (0.1, 0.2, 0.4, 0.6, 0.8, 1.0) for i, offset in enumerate(OFFSETS)
+    ]  # fmt: skip
+    answer = only("data-size", sizes, target=6.0)
+    assert answer.variant == "over fraction of windows"
+    assert first(answer.tables["needed"])["needed"] == pytest.approx(0.25, rel=1e-3)
+    random = np.random.default_rng(1)
+    steps = [
+        cell("harmonisation-off", f"lab/S{i}", error + random.normal(0, 0.1), {"step": step})
+        for step, error in {"none": 4.0, "clocks": 6.0, "units": 4.0}.items() for i in range(8)
+    ]  # fmt: skip
+    against = only("harmonisation-off", steps).tables["against"].set_index("condition")
+    assert set(against["base"]) == {"none"} and against.loc["clocks", "difference"] == pytest.approx(2.0, abs=0.2)
+    assert against["significant"].to_dict() == {"clocks": True, "units": False}
+
+
 # --- models ----------------------------------------------------------------------------------------------------------
 
 
@@ -450,12 +497,12 @@ def test_agreement_tells_the_bias_its_limits_and_the_correlation(run):
     found, kept = known(run, lambda person, leg, sample: 3.0 + 0.5 * np.where(sample % 2 == 0, 1.0, -1.0))
     answer = only("agreement", found, kept=kept)
     limits = answer.tables["limits"].set_index("measure")
-    assert limits.loc["angle", "bias"] == pytest.approx(3.0, abs=0.01)
-    assert limits.loc["angle", "upper"] == pytest.approx(3.0 + 1.96 * 0.5, abs=0.02)
-    assert limits.loc["angle", "n"] == 8 and set(limits.index) == {"angle", "peak", "range"}
+    assert limits.loc["sample", "bias"] == pytest.approx(3.0, abs=0.01)
+    assert limits.loc["sample", "upper"] == pytest.approx(3.0 + 1.96 * 0.5, abs=0.02)
+    assert limits.loc["sample", "n"] == 8 and set(limits.index) == {"sample", "peak", "range"}
     assert limits.loc["range", "icc"] > 0.95
     points = answer.tables["points"]
-    angle = points[points["measure"] == "angle"]
+    angle = points[points["measure"] == "sample"]
     assert (angle["predicted"] - angle["reference"]).mean() == pytest.approx(3.0, abs=0.1)
 
 

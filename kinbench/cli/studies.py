@@ -45,6 +45,9 @@ def study(
     metric: Metric = "rmse",
     target: Target = None,
     margin: Margin = None,
+    distances: Annotated[
+        bool, typer.Option("--distances", help="cross-dataset: hold the loss against how far the stores lie apart.")
+    ] = False,
     write: Annotated[
         Path | None,
         typer.Option("--write", metavar="DIR", help="Also write text and tables (CSV, JSON) into this folder."),
@@ -55,9 +58,8 @@ def study(
     quiet: Quiet = False,
 ) -> None:
     """Answer a study's question from results: sentences and tables, with intervals and what cannot be told."""
-    found = kinbench.study(
-        name, **_asked(protocol, task, dataset, model, variant, metric, target, margin, data, results)
-    )  # fmt: skip
+    asked = _asked(protocol, task, dataset, model, variant, metric, target, margin, data, results)
+    found = kinbench.study(name, **asked, distances=distances)
     if write is not None:
         for path in found.write(write):
             display.say(f"wrote {path}", quiet)

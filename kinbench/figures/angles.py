@@ -28,7 +28,7 @@ def cycles(answer: Answer, figure: Figure) -> None:
             _cycle(axes, rows, "predicted", LINES[1][0], (0, (4, 1.5)), "predicted")
             axes.set_title(f"{model} ({counted(rows['n'])})" if len(rows) else model, fontsize=6.5)
             axes.set_xlim(0, 100)
-        row[0].set_ylabel(f"{DOFS.get(dof, dof.replace('_', ' '))} (deg)")
+        row[0].set_ylabel(f"{DOFS.get(dof, dof.replace('_', ' '))} ({answer.unit})")
     for axes in grid[-1]:
         axes.set_xlabel("Gait cycle from contact (%)")
     handles, names = grid[0, 0].get_legend_handles_labels()
@@ -42,12 +42,12 @@ def _cycle(axes: Axes, rows: pd.DataFrame, what: str, colour: str, dash: Any, na
 
 
 def bland_altman(answer: Answer, figure: Figure) -> None:
-    """Difference against mean of predicted and reference range of motion (angles, where no stride is told), by DoF."""
+    """Difference against mean of predicted and reference range of motion (samples, where no stride is told), by DoF."""
     limits, points = answer.tables["limits"], answer.tables["points"]
     if limits.empty:
         nothing(figure.subplots(), "There are no values to compare.")
         return
-    measure = "range" if "range" in set(limits["measure"]) else "angle"
+    measure = "range" if "range" in set(limits["measure"]) else "sample"
     limits = limits[limits["measure"] == measure]
     models, dofs = [*dict.fromkeys(limits["model"])], [*dict.fromkeys(limits["dof"])]
     grid = figure.subplots(len(dofs), len(models), squeeze=False)
@@ -56,9 +56,9 @@ def bland_altman(answer: Answer, figure: Figure) -> None:
             some = points[(points["model"] == model) & (points["dof"] == dof) & (points["measure"] == measure)]
             _agreed(axes, some, limits[(limits["model"] == model) & (limits["dof"] == dof)])
             axes.set_title(f"{model}: {dof.replace('_', ' ')}", fontsize=6.5)
-        row[0].set_ylabel("Predicted minus\nreference (deg)")
+        row[0].set_ylabel(f"Predicted minus\nreference ({answer.unit})")
     for axes in grid[-1]:
-        axes.set_xlabel(f"Mean of both, {'range of motion' if measure == 'range' else 'angle'} (deg)")
+        axes.set_xlabel(f"Mean of both, {'range of motion' if measure == 'range' else 'every sample'} ({answer.unit})")
 
 
 def _agreed(axes: Axes, points: pd.DataFrame, limits: pd.DataFrame) -> None:

@@ -61,6 +61,21 @@ def turned(answer: Answer, figure: Figure) -> None:
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
 
 
+def conditions(answer: Answer, figure: Figure) -> None:
+    """Error ± SD under every condition of a study, a bar per model; a star where it differs from the base (Holm)."""
+    axes, table, against = figure.subplots(), answer.tables["conditions"], answer.tables["against"]
+    if table.empty:
+        nothing(axes, "Nobody has every condition.")
+        return
+    differ = set(against[against["significant"]]["condition"]) if len(against) else set()
+    marked = [f"{name} *" if name in differ else str(name) for name in table["condition"]]
+    _grouped(axes, table.assign(marked=marked), "marked", "model")
+    axes.tick_params(axis="x", rotation=25)
+    label(axes, ", ".join(answer.settings["conditions"]).capitalize(), error_label(answer))
+    note(axes, f"{counted(table['n'])}; bars: mean ± SD; * differs from the base, p ≤ 0.05 after Holm")
+    axes.legend(loc="best")
+
+
 def levels(answer: Answer, figure: Figure) -> None:
     """Mean error ± SD at every level of what differs within persons; a star where the slice differs (Holm)."""
     table, tests = answer.tables["levels"], answer.tables["tests"]

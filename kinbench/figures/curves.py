@@ -87,7 +87,7 @@ def learning(answer: Answer, figure: Figure) -> None:
     axes.set_xticks(ticks, [f"{each:g}" for each in ticks])
     axes.minorticks_off()
     axes.set_ylim(bottom=0)
-    label(axes, f"{size.capitalize()} fitted on", error_label(answer))
+    label(axes, f"{answer.variant.removeprefix('over ').capitalize()} fitted on", error_label(answer))
     note(axes, f"{counted(table['n'])} tested; bars and bands: 95 % interval")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2)
 

@@ -39,6 +39,7 @@ _COMPARISON: dict[str, Drawn] = {
 FIGURES: Mapping[str, Mapping[str, Drawn]] = {
     "few-shot": {"curve": Drawn(curves.budgets, SINGLE_IN, lambda answer: 3.6)},
     "learning-curve": {"curve": Drawn(curves.learning, SINGLE_IN, lambda answer: 3.6)},
+    "data-size": {"curve": Drawn(curves.learning, SINGLE_IN, lambda answer: 3.6)},
     "degraded": {"curve": Drawn(curves.degraded, DOUBLE_IN, lambda answer: 2.8)},
     "sensor-subsets": {
         "matrix": Drawn(matrices.subsets, DOUBLE_IN, lambda answer: 4.2), "front": Drawn(curves.front, DOUBLE_IN),
@@ -50,6 +51,7 @@ FIGURES: Mapping[str, Mapping[str, Drawn]] = {
     },
     "turned fits": {"bars": Drawn(bars.turned, SINGLE_IN)},
     "transfer": {"matrix": Drawn(matrices.transfer, DOUBLE_IN)},
+    "conditions": {"bars": Drawn(bars.conditions, DOUBLE_IN)},
     "compare": _COMPARISON,
     "methods by models": {"bars": Drawn(bars.models, SINGLE_IN), "boxes": Drawn(bars.boxes, DOUBLE_IN)},
     "slices": {
@@ -69,6 +71,8 @@ def figures_of(answer: Answer) -> Mapping[str, Drawn]:
         return FIGURES[answer.variant]
     if answer.variant.startswith("degraded"):
         return FIGURES["degraded"]
+    if "against" in answer.tables:
+        return FIGURES["conditions"]
     return FIGURES.get(answer.kind) or FIGURES["transfer"]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from kinbench.studies import Answer
 
 MOST_SETS = 40
 BEST_PER_COUNT = 5
+MOST_PANELS = 9
 
 
 def subsets(answer: Answer, figure: Figure) -> None:
@@ -56,26 +57,33 @@ def subsets(answer: Answer, figure: Figure) -> None:
 
 
 def transfer(answer: Answer, figure: Figure) -> None:
-    """Error by dataset trained on (rows) and tested on (columns), a panel per model; n of tested persons in each."""
+    """Error by what was trained on (rows) and tested on (columns), a panel per model and condition; n in each cell."""
     pairs = answer.tables["pairs"]
-    models = [*dict.fromkeys(pairs["model"])]
-    panels = figure.subplots(1, len(models), squeeze=False)[0]
+    by = ["model", *answer.settings.get("conditions", ())]
+    groups = [*pairs.groupby(by, sort=False)]
+    columns = min(3, len(groups))
+    grid = figure.subplots(-(-min(len(groups), MOST_PANELS) // columns), columns, squeeze=False)
     low, high = float(pairs["mean"].min()), float(pairs["mean"].max())
-    for axes, model in zip(panels, models, strict=True):
-        rows = pairs[pairs["model"] == model]
-        mean = rows.pivot_table(index="train", columns="dataset", values="mean")
-        n = rows.pivot_table(index="train", columns="dataset", values="n")
+    image = None
+    for axes in grid.ravel()[len(groups) :]:
+        axes.axis("off")
+    for number, (axes, (names, rows)) in enumerate(zip(grid.ravel(), groups, strict=False)):
+        mean = rows.pivot(index="train", columns="dataset", values="mean")
+        n = rows.pivot(index="train", columns="dataset", values="n")
         image = axes.imshow(mean, cmap="cividis", vmin=low, vmax=high, aspect="auto")
-        for (y, train), (x, test) in ((a, b) for a in enumerate(mean.index) for b in enumerate(mean.columns)):
-            value = mean.loc[train, test]
+        for (y, train), (x, test) in product(enumerate(mean.index), enumerate(mean.columns)):
+            value = float(mean.to_numpy()[y, x])
             if np.isfinite(value):
-                dark = value < (low + high) / 2
-                axes.text(x, y, f"{value:.1f}\nn={n.loc[train, test]:.0f}", ha="center", va="center", fontsize=5.5,
-                          color="white" if dark else "black",
-                          fontweight="bold" if train == test else "normal")  # fmt: skip
+                axes.text(
+                    x, y, f"{value:.1f}\nn={n.to_numpy()[y, x]:.0f}", ha="center", va="center", fontsize=5.5,
+                    color="white" if value < (low + high) / 2 else "black",
+                    fontweight="bold" if train == test else "normal",
+                )  # fmt: skip
         axes.set_xticks(range(len(mean.columns)), mean.columns, rotation=30, ha="right")
-        axes.set_yticks(range(len(mean.index)), [name.replace("+", "+\n") for name in mean.index])
+        axes.set_yticks(range(len(mean.index)), [str(name).replace("+", "+\n") for name in mean.index])
         axes.grid(False)
-        axes.set_title(model)
-        label(axes, "Tested on", "Trained on" if axes is panels[0] else "")
-    figure.colorbar(image, ax=list(panels), label=error_label(answer), shrink=0.8)
+        axes.set_title(", ".join(map(str, names)), fontsize=6.5)
+        label(axes, "Tested on", "Trained on" if number % columns == 0 else "")
+    figure.colorbar(image, ax=[*grid.ravel()], label=error_label(answer), shrink=0.8)
+    if len(groups) > MOST_PANELS:
+        note(grid[0, -1], f"the first {MOST_PANELS} of {len(groups)} conditions")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kinbench.errors import DataError
 from kinbench.results import Result, View
-from kinbench.runner.scoring import kept_views, truth_of
+from kinbench.runner.scoring import kept_views, stance_in, truth_of
 from kinbench.tasks import Task
 from kinbench.windows import TaskData
 from kinbench.windows.batches import BoolArray, Float32Array
@@ -23,7 +23,8 @@ class Aligned:
 
     ``recording`` (m,) points into ``keys``, ``activities`` and ``strides`` (where strides begin, in samples of the
     recording's grid, empty where nobody goes), ``leg`` (m,) into the task's legs; ``sample`` (m,) counts at the task's
-    rate. ``prediction`` and ``reference`` (m, dof) are degrees, ``valid`` (m, dof) says where there is a reference.
+    rate. ``prediction`` and ``reference`` (m, dof) are in the task's unit, ``valid`` (m, dof) says what is scored:
+    where there is a reference and, of a load, where the foot bears weight.
     """
 
     person: str
@@ -51,6 +52,9 @@ def align(result: Result, data: TaskData, *, results: Path, view: View = "test")
         raise DataError(f"nothing was predicted in the view '{view}'", where=results / f"{result.key}.npz")
     table = views[view]
     reference, valid, whose = truth_of(table, data)
+    borne = stance_in(table, data)
+    if borne is not None:
+        valid = valid & borne[:, None]
     entries = {str(entry.key): entry for entry in data.entries}
     found = []
     for person in result.fold.test_persons:
@@ -71,7 +75,7 @@ def align(result: Result, data: TaskData, *, results: Path, view: View = "test")
 
 
 def mean_reference(data: TaskData, keys: set[str]) -> dict[str, NDArray[np.float64]]:
-    """Return the mean reference of each person over some recordings, (dof,) in degrees; NaN where there is none."""
+    """Return each person's mean reference over some recordings, (dof,) in the task's unit; NaN where there is none."""
     sums: dict[str, NDArray[np.float64]] = defaultdict(lambda: np.zeros((2, len(data.task.dofs))))
     for piece in data.pieces:
         entry = data.entries[piece.entry]

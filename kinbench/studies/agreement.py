@@ -17,16 +17,14 @@ from kinbench.studies.cells import Cells
 from kinbench.studies.slices import labels, plain_cells
 from kinbench.studies.tracks import FloatArray, Kept, Track
 
-MEASURES = ("angle", "peak", "range")
-"""Every sample; the highest angle of each stride; from the lowest to the highest of each stride."""
+MEASURES = ("sample", "peak", "range")
+"""Every sample; the highest value of each stride; from the lowest to the highest of each stride."""
 MOST_POINTS = 2_000
 """Pairs that are told for whoever draws them, evenly over each person; all of them enter the limits."""
 ICC_FORM = "ICC(2,1)"
 PHASES = np.linspace(0.0, 100.0, 101)
 USUAL = (0.7, 1.3)
 """Strides outside these shares of a person's mean stride are left out of mean curves (protocols 1, Scores)."""
-
-Pairs = dict[tuple[str, str, str, str], list[tuple[FloatArray, FloatArray]]]
 
 
 def answers(
@@ -49,6 +47,7 @@ def _first_seed(cells: Cells, kept: Kept) -> dict[tuple[str, str], list[Track]]:
 
 
 def _agreement(cells: Cells, protocol: str, kept: Kept) -> Answer:
+    unit = cells.own_unit
     pairs: dict[tuple[str, str, str], dict[str, list[FloatArray]]] = defaultdict(lambda: defaultdict(list))
     for (model, person), tracks in _first_seed(cells, kept).items():
         for track in tracks:
@@ -62,11 +61,11 @@ def _agreement(cells: Cells, protocol: str, kept: Kept) -> Answer:
         row = {"model": model, "dof": dof, "measure": measure, **_agreed(each)}
         rows.append(row)
         points.append(_points(each, model, dof, measure))
-        if measure != "angle":
+        if measure != "sample":
             continue
         sentences.append(
-            f"{model}, {dof}: bias {row['bias']:+.2f} deg, 95 % of angles within {row['lower']:.1f} to "
-            f"{row['upper']:.1f} deg of the reference ({row['n']} persons); {ICC_FORM} of the persons' means "
+            f"{model}, {dof}: bias {row['bias']:+.2f} {unit}, 95 % of samples within {row['lower']:.2f} to "
+            f"{row['upper']:.2f} {unit} of the reference ({row['n']} persons); {ICC_FORM} of the persons' means "
             f"{row['icc']:.2f}."
             if math.isfinite(row["lower"]) else f"{model}, {dof}: {row['reason']}."
         )  # fmt: skip
@@ -78,7 +77,7 @@ def _agreement(cells: Cells, protocol: str, kept: Kept) -> Answer:
             "limits": pd.DataFrame(rows), "points": pd.concat(points, ignore_index=True) if points else pd.DataFrame(),
         },
         shown=("limits",),
-        **{**base, "metric": "difference", "unit": "deg", "notes": (
+        **{**base, "metric": "difference", "unit": unit, "notes": (
             *base["notes"][1:],
             "Predicted minus reference, of the lowest seed; limits by Bland & Altman 2007, persons weigh alike; peak "
             "and range are of each stride.",
@@ -94,7 +93,7 @@ def _measured(track: Track, column: int) -> dict[str, FloatArray]:
     strides = [both[start:stop] for start, stop in track.strides if np.isfinite(reference[start:stop]).all()]
     empty = np.empty((0, 2))
     return {
-        "angle": both[np.isfinite(reference)],
+        "sample": both[np.isfinite(reference)],
         "peak": np.array([stride.max(axis=0) for stride in strides]) if strides else empty,
         "range": np.array([np.ptp(stride, axis=0) for stride in strides]) if strides else empty,
     }
@@ -145,7 +144,8 @@ def _cycles(cells: Cells, protocol: str, kept: Kept) -> Answer:
     base = cells.facts
     sentences = [
         f"{model}, {dof}: the mean cycles of {len(some)} persons differ by "
-        f"{np.mean([np.sqrt(np.mean((one[:, 0] - one[:, 1]) ** 2)) for one in some]):.2f} deg (RMS along the cycle)."
+        f"{np.mean([np.sqrt(np.mean((one[:, 0] - one[:, 1]) ** 2)) for one in some]):.2f} {cells.own_unit} "
+        "(RMS along the cycle)."
         for (model, dof), some in sorted(curves.items())
     ]
     return Answer(
@@ -154,7 +154,7 @@ def _cycles(cells: Cells, protocol: str, kept: Kept) -> Answer:
         tables={
             "cycles": pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(), "persons": pd.DataFrame(rows),
         },
-        shown=(), **{**base, "metric": "angle", "unit": "deg", "notes": (
+        shown=(), **{**base, "metric": cells.quantity, "unit": cells.own_unit, "notes": (
             *base["notes"][1:],
             "Mean of each person's cycles (both legs), then mean and SD over persons; cycles outside 70 to 130 % of a "
             "person's mean duration are left out; predictions of the lowest seed.",

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from kinbench.errors import DataError, UsageError, suggest
 from kinbench.leaderboards.selection import Names, group, model_identity, model_labels, refuse_strangers
+from kinbench.metrics import UNITS
 from kinbench.results import Result, Setting
 from kinbench.statistics import MIN_PERSONS, Estimate, bootstrap, standard_deviation
 from kinbench.statistics.curves import LOOSEST
@@ -48,6 +49,16 @@ class Cells:
         foreign = [name for name in self.conditions if rows[name].isna().all()]
         mine = tuple(result for result in self.results if wanted(result.protocol.name))
         return replace(self, results=mine, scores=rows.drop(columns=foreign))
+
+    @property
+    def quantity(self) -> str:
+        """What is estimated: ``angle``, ``grf`` or ``moment``."""
+        return str(self.results[0].task.definition.get("quantity", "angle"))
+
+    @property
+    def own_unit(self) -> str:
+        """The unit of what is estimated, and of its RMSE, whatever the metric asked for."""
+        return next(unit for quantity, unit in UNITS.items() if quantity == self.quantity)
 
     def each(self) -> Iterator[tuple[str, Cells]]:
         """Yield each protocol with its cells."""

@@ -11,7 +11,7 @@ from kinbench.statistics.curves import CurveFit, fit_curves
 from kinbench.studies.answers import Answer
 from kinbench.studies.cells import Cells, bounded, by_person, columns, grouped, meets, melted, shared, summary, told
 
-SIZES = ("persons", "datasets")
+SIZES = ("fraction", "persons", "datasets")
 POINTS = 60
 """Where a fitted curve is told for whoever draws it."""
 TARGET, MARGIN = 5.0, 1.0
@@ -61,7 +61,8 @@ def _curve(cells: Cells, size: str, target: float) -> Answer:
     curve = summary(everyone, ["model", size]) if persons else pd.DataFrame()
     facts = cells.facts
     return Answer(
-        kind="learning-curve", variant=f"over {size}", question=f"How many {size} does a model need to fit on?",
+        kind="learning-curve" if size != "fraction" else "data-size", variant=_over(cells, size),
+        question=f"How {'much of the data' if size == 'fraction' else f'many {size}'} does a model need to fit on?",
         sentences=(*sentences, *_sizes(cells, curve, size)),
         tables={
             "curve": curve, "fits": pd.DataFrame(fits).drop(columns="line", errors="ignore"),
@@ -73,9 +74,15 @@ def _curve(cells: Cells, size: str, target: float) -> Answer:
     )  # fmt: skip
 
 
+def _over(cells: Cells, size: str) -> str:
+    """Return what a curve runs over; a fraction may be of persons, or of windows."""
+    of = next((name for name in ("windows", "persons") if size == "fraction" and name in cells.conditions), "")
+    return f"over {size}" + (f" of {of}" if of else "")
+
+
 def _needs(reached: Any, size: str, target: float, unit: str) -> str:
     if np.isfinite(reached.value):
-        return f"{target:g} {unit} takes {told(reached, size, 0)}"
+        return f"{target:g} {unit} takes {told(reached, size, 2 if size == 'fraction' else 0)}"
     return f"how many {size} {target:g} {unit} takes is not told: {reached.reason}"
 
 

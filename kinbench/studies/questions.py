@@ -8,19 +8,29 @@ from typing import Any
 from kinbench.errors import UsageError, suggest
 from kinbench.leaderboards.selection import Names
 from kinbench.results import Result
-from kinbench.studies import agreement, comparing, few_shot, learning_curve, placement, slices, subsets, transfer
+from kinbench.studies import (
+    agreement,
+    comparing,
+    conditions,
+    few_shot,
+    learning_curve,
+    placement,
+    slices,
+    subsets,
+    transfer,
+)
 from kinbench.studies.answers import Answer, Study
-from kinbench.studies.cells import Cells, cells_of
+from kinbench.studies.cells import cells_of
 
 _PROTOCOLS: dict[str, Callable[..., list[Answer]]] = {
     "few-shot": few_shot.answers, "learning-curve": learning_curve.answers, "sensor-subsets": subsets.answers,
-    "placement-stress": placement.answers, "cross-dataset": transfer.answers, "sim-to-real": transfer.answers,
+    "placement-stress": placement.answers, "data-size": learning_curve.answers, "cross-dataset": transfer.answers,
+    "leave-one-dataset-out": transfer.answers, "sim-to-real": transfer.answers, "cross-activity": transfer.activities,
 }  # fmt: skip
 """By the first part of a protocol's name."""
 _OTHERS: dict[str, Callable[..., list[Answer]]] = {
     "compare": comparing.answers, "slices": slices.answers, "agreement": agreement.answers, "cycles": agreement.answers,
 }  # fmt: skip
-NEEDS_PREDICTIONS = ("slices", "agreement", "cycles")
 NAMES = (*_PROTOCOLS, *_OTHERS)
 
 
@@ -33,11 +43,13 @@ def study(
     ``settings`` are handed on: ``target``, ``margin``, ``factor``, ``protocols``, ``distances``, and ``kept`` for what
     needs predictions. Raises ``UsageError`` for a question that there is none of, and where no result answers it.
     """
-    answer = _OTHERS.get(name) or _PROTOCOLS.get(_family(name))
-    if answer is None:
-        raise UsageError(f"There is no study '{name}'.{suggest(name, NAMES)} There are: {', '.join(NAMES)}.")
     listed = [*results]
     known = sorted({result.protocol.name for result in listed})
+    answer = _OTHERS.get(name) or _PROTOCOLS.get(_family(name))
+    if answer is None and any(one.protocol.name == name and one.protocol.study for one in listed):
+        answer = conditions.answers
+    if answer is None:
+        raise UsageError(f"There is no study '{name}'.{suggest(name, NAMES)} There are: {', '.join(NAMES)}.")
     for wanted in settings.get("protocols") or ():
         if wanted not in known:
             raise UsageError(f"There are no results of the protocol '{wanted}'.{suggest(wanted, known)}")
@@ -59,4 +71,4 @@ def _family(name: str) -> str:
     )
 
 
-__all__ = ["NAMES", "NEEDS_PREDICTIONS", "Cells", "study"]
+__all__ = ["NAMES", "study"]

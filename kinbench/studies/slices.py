@@ -85,18 +85,18 @@ def _answer(cells: Cells, protocol: str, kept: Kept) -> Answer:
         at = max(mine, key=lambda who: mine[who])
         middle = float(np.median([*mine.values()]))
         worst.append({"model": model, "person": at, "error": mine[at], "median": middle, "n": len(mine)})
-        sentences += [_said(model, name, test, cells.unit) for name, test in made.tests.items() if test.significant]
+        sentences += [_said(model, name, test, cells.own_unit) for name, test in made.tests.items() if test.significant]
         shown = sum(test.significant for test in made.tests.values())
         tested = sum(math.isfinite(test.p) for test in made.tests.values())
         sentences.append(
             f"{model}: {shown} of {tested} slices differ after Holm's correction; the worst person is {at}, "
-            f"{mine[at]:.2f} {cells.unit} against a median of {middle:.2f}."
+            f"{mine[at]:.2f} {cells.own_unit} against a median of {middle:.2f}."
         )
     centring, drift = _centring(read, cells.models), _drift(read, cells.models)
-    sentences += [*_centring_words(centring, cells.unit), *_drift_words(drift, cells.unit)]
+    sentences += [*_centring_words(centring, cells.own_unit), *_drift_words(drift, cells.own_unit)]
     base = cells.facts
     note = (
-        "Slices are RMSE in deg over the kept predictions; strides and phases are told by the reference's flexion. The "
+        "Slices are RMSE over the kept predictions; strides and phases are told by the reference's flexion. The "
         "centred errors leave out each person's first strides, so that all rows rest on the same samples."
     )
     return Answer(
@@ -107,7 +107,7 @@ def _answer(cells: Cells, protocol: str, kept: Kept) -> Answer:
             "distances": read.distances(),
         },
         shown=("tests", "levels", "worst", "centring", "drift"),
-        **{**base, "metric": "rmse", "unit": "deg", "notes": (*base["notes"][1:], note)},
+        **{**base, "metric": "rmse", "unit": cells.own_unit, "notes": (*base["notes"][1:], note)},
     )  # fmt: skip
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from kinbench import runner
@@ -21,6 +22,7 @@ from kinbench.results import Result
 from kinbench.runner import Aligned
 from kinbench.schema import PERSON_FIELDS
 from kinbench.store import Store
+from kinbench.studies.distances import distances as between
 from kinbench.windows import TaskData
 
 FloatArray = NDArray[np.float64]
@@ -36,8 +38,8 @@ class Track:
     """One leg ("r", "l", or "" for what belongs to neither) of one recording's test samples.
 
     ``sample`` (m,) counts at ``rate_hz`` from the recording's start; ``reference`` and ``error`` (prediction minus
-    reference on the circle) are (m, dof) degrees, NaN where there is no reference. ``dofs`` are the task's names.
-    ``strides`` are pairs of rows [start, stop) from one foot contact to the next, told by the reference.
+    reference, of angles on the circle) are (m, dof) in the task's unit, NaN where nothing is scored. ``dofs`` are the
+    task's names, ``strides`` pairs of rows [start, stop) from one foot contact to the next, told by the reference.
     """
 
     key: str
@@ -79,6 +81,14 @@ class Kept:
         means = runner.mean_reference(data, set(used))
         rest = [mean for person, mean in means.items() if person not in result.fold.test_persons]
         return np.mean(rest, axis=0) if rest else np.full(len(data.task.dofs), np.nan)
+
+    def distances(self, results: Iterable[Result]) -> dict[str, pd.DataFrame]:
+        """Return how far apart the datasets of some results lie, by component (``studies.distances``)."""
+        tested = {result.fold.test_dataset: result for result in results}
+        if len(tested) < 2:
+            return {}
+        data = [self._task_data(tested[name]) for name in sorted(tested)]
+        return between([*data], {name: self._store(name).entries() for name in sorted(tested)})
 
     def facts(self, dataset: str) -> dict[str, dict[str, Any]]:
         """Return what a store says of each person (``schema.PERSON_FIELDS``); what it leaves open is not there."""
@@ -141,12 +151,14 @@ def _sides(dofs: tuple[str, ...], leg: str) -> dict[str, list[int]]:
 def _track(
     aligned: Aligned, key: str, activity: str, side: str, rows: NDArray[np.intp], columns: list[int], going: bool
 ) -> Track:  # fmt: skip
-    valid, known, answered = (
+    valid, truth, answered = (
         values[rows][:, columns] for values in (aligned.valid, aligned.reference, aligned.prediction)
     )
-    reference = np.where(valid, known.astype(np.float64), np.nan)
+    reference = np.where(valid, truth.astype(np.float64), np.nan)
     prediction = answered.astype(np.float64)
-    error = np.where(valid, circular_difference(prediction, np.nan_to_num(reference)), np.nan)
+    known = np.nan_to_num(reference)
+    apart = circular_difference(prediction, known) if aligned.task.quantity == "angle" else prediction - known
+    error = np.where(valid, apart, np.nan)
     dofs = tuple(aligned.task.dofs[column] for column in columns)
     sample = aligned.sample[rows]
     strides = _strides(sample, reference, dofs, aligned.task.rate_hz) if going else ()

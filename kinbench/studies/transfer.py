@@ -1,60 +1,82 @@
-"""What a model keeps of its accuracy in another laboratory: the matrix, leave-one-dataset-out, loss and distance."""
+"""What a model keeps of its accuracy elsewhere: a matrix of datasets or activities, one left out, loss by distance."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from kinbench.errors import DataError
+from kinbench.results import Result
 from kinbench.statistics.distances import mantel
 from kinbench.studies.answers import Answer
 from kinbench.studies.cells import Cells, by_person, grouped, summary
 
 _TO, _FROM = "dataset", "train"
+DIAGONAL = "cross-dataset"
+"""The protocol that trains and tests in one dataset, where another one of transfer does not."""
+_ACTIVITIES = ("fitted_activity", "tested_activity")
+_QUESTION = "What does a model keep of its accuracy where it was not trained?"
+
+Distances = Mapping[str, pd.DataFrame] | Callable[[Iterable[Result]], Mapping[str, pd.DataFrame]]
 
 
-def answers(
-    cells: Cells, name: str, *, distances: Mapping[str, pd.DataFrame] | None = None, **_: object
-) -> list[Answer]:  # fmt: skip
+def answers(cells: Cells, name: str, *, distances: Distances | None = None, **_: object) -> list[Answer]:
     """Return one answer per protocol that spans datasets: rows are trained on, columns tested on.
 
-    ``distances`` are frames by name, datasets down and across, each held against the loss (error minus that of the
-    dataset's own diagonal) by Mantel's test.
+    ``distances`` are frames by name, datasets down and across (or what makes them of results), each held against the
+    loss (error minus that of the dataset's own diagonal) by Mantel's test. What else sets folds apart (adapted or not,
+    persons tuned on, the mixture of sources) is a column of its own.
     """
     chosen = cells.of(lambda protocol: protocol == name or protocol.startswith((f"{name}/", f"{name}-")))
+    own = cells.of(DIAGONAL.__eq__).scores
+    own = own[own[_FROM] == own[_TO]]
     return [
-        _answer(one, protocol, distances or {})
+        _answer(one, protocol, (distances(one.results) if callable(distances) else distances) or {}, own)
         for protocol, one in chosen.each()
         if any(result.protocol.scope == "datasets" for result in one.results)
     ]
 
 
-def _answer(cells: Cells, protocol: str, distances: Mapping[str, pd.DataFrame]) -> Answer:
+def activities(cells: Cells, name: str, **_: object) -> list[Answer]:
+    """Return the matrix of activities: rows are fitted on, columns tested on, within one dataset."""
+    chosen = cells.of(lambda protocol: protocol == name)
+    if not set(_ACTIVITIES) <= set(chosen.conditions):
+        return []
+    scores = chosen.scores.assign(**dict(zip((_FROM, _TO), (chosen.scores[name] for name in _ACTIVITIES), strict=True)))
+    return [_answer(replace(chosen, scores=scores.drop(columns=[*_ACTIVITIES])), name, {}, scores.head(0))]
+
+
+def _answer(cells: Cells, protocol: str, distances: Mapping[str, pd.DataFrame], diagonal: pd.DataFrame) -> Answer:
     names = [name for name in cells.conditions if name != "draw"]
     rows = by_person(cells.scores, ["model", _FROM, _TO, *names])
     pairs = summary(rows, ["model", _FROM, _TO, *names])
     pairs["kind"] = [_kind(train, test) for train, test in zip(pairs[_FROM], pairs[_TO], strict=True)]
-    own = pairs[pairs["kind"] == "own"].set_index(["model", _TO])["mean"]
+    alone = pairs[pairs["kind"] == "own"].groupby(["model", _TO])["mean"].first()
+    if alone.empty and len(diagonal):
+        alone = summary(by_person(diagonal, ["model", _TO]), ["model", _TO]).set_index(["model", _TO])["mean"]
     pairs["loss"] = [
-        mean - own.get((model, test), np.nan)
+        mean - alone.get((model, test), np.nan)
         for model, test, mean in zip(pairs["model"], pairs[_TO], pairs["mean"], strict=True)
     ]
-    tests, sentences = [], []
+    tests: list[dict[str, Any]] = []
+    sentences: list[str] = []
     for model in cells.models:
         mine = pairs[pairs["model"] == model]
-        sentences += _words(mine, model, cells.unit)
-        tests += [_tested(mine, model, name, frame) for name, frame in distances.items()]
+        sentences += _by_condition(mine, names, model, cells.unit) if names else _words(mine, model, cells.unit)
+        if not names:
+            tests += [_tested(mine, model, name, frame) for name, frame in distances.items()]
     sentences += [_said(test) for test in tests]
     return Answer(
-        kind=protocol, question="What does a model keep of its accuracy where it was not trained?",
-        sentences=tuple(sentences),
+        kind=protocol, question=_QUESTION, sentences=tuple(sentences),
         tables={
-            "pairs": pairs, "left_out": _left_out(pairs), "distance": pd.DataFrame(tests), "persons": rows,
+            "pairs": pairs, "left_out": _left_out(pairs) if not names else pd.DataFrame(),
+            "distance": pd.DataFrame(tests), "persons": rows,
         },
-        shown=("pairs", "left_out", "distance"), **cells.facts,
+        shown=("pairs", "left_out", "distance"), settings={"conditions": names}, **cells.facts,
     )  # fmt: skip
 
 
@@ -99,20 +121,31 @@ def _tested(pairs: pd.DataFrame, model: str, name: str, distance: pd.DataFrame) 
 
 
 def _words(pairs: pd.DataFrame, model: str, unit: str) -> list[str]:
-    other = pairs[pairs["kind"] == "other"].dropna(subset="loss")
+    known = pairs.dropna(subset="loss")
+    other = known[known["kind"] == "other"] if (known["kind"] == "other").any() else known[known["kind"] == "others"]
     if other.empty:
-        return [f"{model}: no pair of datasets has both a score and the target's own diagonal."]
+        return [f"{model}: no pair has both a score and one of where it was tested trained on itself."]
     worst, best = _extreme(other, "loss", least=False), _extreme(other, "loss", least=True)
     return [
-        f"{model}: in another laboratory the error is {other['loss'].mean():+.2f} {unit} on average over {len(other)} "
-        f"pairs against each one's own, from {best['loss']:+.2f} ({best[_FROM]} to {best[_TO]}) to "
-        f"{worst['loss']:+.2f} ({worst[_FROM]} to {worst[_TO]})."
+        f"{model}: elsewhere the error is {other['loss'].mean():+.2f} {unit} on average over {len(other)} pairs "
+        f"against each one's own, from {best['loss']:+.2f} ({best[_FROM]} to {best[_TO]}) to {worst['loss']:+.2f} "
+        f"({worst[_FROM]} to {worst[_TO]})."
     ]
 
 
+def _by_condition(pairs: pd.DataFrame, names: list[str], model: str, unit: str) -> list[str]:
+    """Say the mean over pairs under each condition."""
+    words = []
+    for condition, some in grouped(pairs, names):
+        named = ", ".join(f"{name} {value}" for name, value in zip(names, condition, strict=True))
+        loss = some["loss"].dropna()
+        against = f", {loss.mean():+.2f} against each one's own" if len(loss) else ""
+        words.append(f"{model}, {named}: {some['mean'].mean():.2f} {unit} on average over {len(some)} pairs{against}.")
+    return words
+
+
 def _said(test: Mapping[str, Any]) -> str:
+    who = f"{test['model']}, {test['distance']}"
     if test["reason"]:
-        return f"{test['model']}, {test['distance']}: whether loss grows with it cannot be told: {test['reason']}"
-    return (
-        f"{test['model']}, {test['distance']}: loss against distance r = {test['r']:.2f}, p = {test['p']:.3f} (Mantel)."
-    )
+        return f"{who}: whether loss grows with it cannot be told: {test['reason']}"
+    return f"{who}: loss against distance r = {test['r']:.2f}, p = {test['p']:.3f} (Mantel)."
