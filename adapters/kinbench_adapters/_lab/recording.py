@@ -99,7 +99,7 @@ def _placement(name: str, sensor: Sensor, rotation: Rotation, *, simulation: boo
     return Placement(
         sensor=name, segment=sensor.segment, side=side_of(sensor.segment), site=sensor.site, level=sensor.level,
         rotation=matrix, rotation_origin=origin, attachment=attachment,
-        origin="synthetic" if simulation else "measured", device=sensor.device,
+        origin="synthetic" if attachment == "virtual" else "measured", device=sensor.device,
     )  # fmt: skip
 
 

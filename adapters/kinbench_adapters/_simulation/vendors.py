@@ -204,7 +204,7 @@ def write_corridor_manifest(folder: Path, people: Sequence[Person]) -> None:
     """Write the ``kinbench.yaml`` by which the corridor's files can be read."""
     persons = "\n".join(f"  {p.subject}: {{height_m: {p.body.height_m:.2f}}}" for p in people)
     sensors = "\n".join(
-        f"    {m.sensor}: {{segment: {m.segment}, site: {m.site}, attachment: virtual, "
+        f"    {m.sensor}: {{segment: {m.segment}, site: {m.site}, attachment: strap, "
         f"axes: {{{', '.join(f'{axis}: {way}' for axis, way in m.axes.items())}}}}}"
         for m in CORRIDOR.mounts
     )
