@@ -165,7 +165,7 @@ def test_a_recording_can_be_excluded_and_a_stale_pattern_is_refused(lab):
     manifest(folder, LABELLED + 'recordings: {"P2/*": {exclude: the strap slipped}}')
     assert [source.key.subject for source in LabAdapter().find(folder).sources] == ["P10"]
     manifest(folder, LABELLED + 'recordings: {"P3/*": {exclude: nobody}}')
-    with pytest.raises(UsageError, match="'P3/\\*' fits no recording"):
+    with pytest.raises(UsageError, match=r"kinbench\.yaml: recordings: 'P3/\*' fits no recording"):
         LabAdapter().find(folder)
 
 

@@ -82,7 +82,8 @@ def test_names_stay_as_they_are_written(tmp_path):
         ("segment: thigh_r", "segmet: thigh_r", "11: imu.sensors.thigh.segmet: unknown key. Did you mean 'segment'?"),
         ("segment: thigh_r", "segment: tigh_r", "11: imu.sensors.thigh.segment: unknown segment 'tigh_r'. Did you"),
         ("proximal", "up", "11: imu.sensors.thigh.axes: axis x: unknown direction 'up'."),
-        ("z: right", "y: proximal", "is no right-handed set of perpendicular axes"),
+        ("z: right", "y: proximal", "is no right-handed set of perpendicular axes; two of them lie along one line"),
+        ("z: right", "y: anterior, z: right", "is no right-handed set of perpendicular axes; one of them points the"),
         ("unit: g,", "unit: G,", "8: imu.acc.unit: expected one of 5 words, got 'G'."),
         ("rate_hz: 60", "rate_hz: fast", "7: imu.rate_hz: expected a number, got 'fast'"),
         ("rate_hz: 60", "rate_hz: 0", "7: imu.rate_hz: expected a number above 0, got '0'"),
@@ -91,7 +92,8 @@ def test_names_stay_as_they_are_written(tmp_path):
         ("redistributable: false", "redistributable: maybe", "expected true or false, got 'maybe'"),
         ("knee_flexion_r", "knee_flexon_r", "unknown DoF 'knee_flexon_r'. Did you mean 'knee_flexion_r'?"),
         ("tier: optical_marker_ik", "tier: optical", "reference.tier: expected one of 7 words, got 'optical'."),
-        ("method: estimated", "method: declared", "sync: 'offset_s' goes with method 'declared'"),
+        ("method: estimated", "method: declared", "sync: method 'declared' needs 'offset_s'"),
+        ("method: estimated", "method: estimated, offset_s: 1", "sync: 'offset_s' goes with method 'declared', not"),
         ("sync: {method: estimated}", "", "'sync' is missing"),
         ("activity: walking", "activity: waltz", "3: activity: unknown activity 'waltz'; write 'other:waltz'"),
         ("activity: walking", "activity: Auto", "or 'auto', to have mixed tasks told apart by the sensors"),
@@ -110,6 +112,12 @@ def test_names_stay_as_they_are_written(tmp_path):
         ("sync:", "imu: {}\nsync:", "imu: given twice (first on line 5)"),
         ('"{subject}/{trial}_angles.csv"', "{subject}/{trial}_angles.csv", "in quotes"),
         ("dataset: {", "dataset: *x\nother: {", "refers to another place"),
+        ("  rate_hz: 60\n  acc", "  rate_hz: 60\n  reader:\n  acc", "8: imu.reader: is empty; write a value, or take"),
+        ("  rate_hz: 60\n  acc", "  rate_hz: 60\n  time:\n  acc", "8: imu.time: is empty; write a value, or take"),
+        ("  rate_hz: 60\n  acc", "\trate_hz: 60\n  acc", "7: is no YAML: found character '\\t' that cannot start any "
+         "token; indent with spaces"),
+        ("kinbench: 1", "kinbench: 1\npeople: {P01: {height_m: 178}}", "2: people.P01.height_m: expected a number "
+         "between 0.3 and 2.6, got 178; mind its unit"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_with_its_line_and_the_likely_word(tmp_path, old, new, told):
@@ -249,6 +257,19 @@ def test_every_key_of_the_grammar_can_be_completed():
     models = [model for model in schema["$defs"].values() if "properties" in model]
     assert len(models) > 20
     assert all(model["additionalProperties"] is False for model in [schema, *models])
+
+
+def test_an_empty_key_is_told_once_and_beside_the_other_mistakes(tmp_path):
+    text = SHORTEST.replace("licence: none stated", "licence: ").replace("rate_hz: 60", "rate_hz:", 1)
+    lines = refusal(tmp_path, text.replace("unit: g,", "unit: G,"))
+    assert [line.split(": ")[1] for line in lines] == ["dataset.licence", "imu.rate_hz", "imu.acc.unit"]
+    assert "expected text, got nothing" in lines[0]
+
+
+def test_an_imu_without_any_signal_is_refused(tmp_path):
+    text = re.sub(r"  (acc|gyr): .*\n", "", SHORTEST)
+    lines = refusal(tmp_path, text)
+    assert any("imu: expected at least one of 'acc', 'gyr', 'mag' and 'quat'" in line for line in lines)
 
 
 def test_all_mistakes_are_told_at_once_in_order(tmp_path):

@@ -110,7 +110,7 @@ def take_inventory(manifest: Manifest, file: Path, root: Path) -> tuple[list[Pla
     listing = list_files(root)
     imu = _imu_files(manifest, root, listing) if manifest.imu is not None else _without_imu(manifest, root, listing)
     parts, orphans = _reference_parts(manifest, root, listing, imu)
-    overrides = _overrides(manifest, imu)
+    overrides = _overrides(manifest, imu, file)
     people, table = _people(manifest, root, {subject for subject, *_ in imu})
     plans = []
     for identity in imu:
@@ -161,8 +161,7 @@ def _imu_files(manifest: Manifest, root: Path, listing: Sequence[str]) -> dict[I
         matches = [match for match in match_files(root, pattern, listing) if not _is_reference(manifest, match, truths)]
         matches = _inside(matches, None if manifest.imu is None else manifest.imu.reader)
         if not matches:
-            seen = f"; there are, for example, {', '.join(listing[:3])}" if listing else "; there is no file at all"
-            raise DataError(f"no file fits the imu pattern '{pattern}'{seen}", where=root)
+            raise DataError(f"no file fits the imu pattern '{pattern}'; {_seen(listing)}", where=root)
         for match in matches:
             identity = _identity(manifest, match)
             files = found.setdefault(identity, {}).setdefault(pattern, {})
@@ -220,6 +219,12 @@ def _reference_paths(manifest: Manifest, root: Path, listing: Sequence[str]) -> 
     return {match.path for pattern in patterns for match in match_files(root, pattern, listing)}
 
 
+def _seen(listing: Sequence[str]) -> str:
+    """Return what there is instead of the files looked for; a manifest is none of them."""
+    others = [name for name in listing if not name.endswith((".yaml", ".yml"))]
+    return f"there are, for example, {', '.join(others[:3])}" if others else "there is no file at all"
+
+
 def _without_imu(manifest: Manifest, root: Path, listing: Sequence[str]) -> dict[Identity, ImuFiles]:
     """Return the recordings of a lab without sensors: those of whom the first part of the reference has files."""
     patterns = _patterns(manifest)
@@ -228,8 +233,7 @@ def _without_imu(manifest: Manifest, root: Path, listing: Sequence[str]) -> dict
     static = {match.path for match in match_files(root, patterns["static"][0], listing)} if "static" in patterns else ()
     matches = _inside([match for match in match_files(root, pattern, listing) if match.path not in static], reader)
     if not matches:
-        seen = f"; there are, for example, {', '.join(listing[:3])}" if listing else "; there is no file at all"
-        raise DataError(f"no file fits the reference pattern '{pattern}'{seen}", where=root)
+        raise DataError(f"no file fits the reference pattern '{pattern}'; {_seen(listing)}", where=root)
     return {_identity(manifest, match): ImuFiles({}) for match in matches}
 
 
@@ -290,14 +294,14 @@ def _reference_parts(
     return parts, orphans
 
 
-def _overrides(manifest: Manifest, imu: Iterable[Identity]) -> dict[Identity, Override]:
+def _overrides(manifest: Manifest, imu: Iterable[Identity], file: Path) -> dict[Identity, Override]:
     """Return, per recording, what differs for it; raises where a pattern fits no recording."""
     identities = list(imu)
     names = {identity: "/".join(identity) for identity in identities}
     for pattern in manifest.recordings:
         if not any(fnmatchcase(name, pattern) for name in names.values()):
             raise UsageError(
-                f"recordings: '{pattern}' fits no recording; there are {', '.join(sorted(names.values())[:5])}"
+                f"{file}: recordings: '{pattern}' fits no recording; there are {', '.join(sorted(names.values())[:5])}"
             )
     merged = {}
     for identity, name in names.items():

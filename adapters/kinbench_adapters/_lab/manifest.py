@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -25,7 +25,7 @@ from kinbench_adapters._lab.grammar.sensors import Sensor
 from kinbench_adapters._lab.grammar.values import AUTO, Activity, Facts, Identifier
 from kinbench_adapters._lab.grammar.virtual import Virtual
 from kinbench_adapters._lab.mistakes import mistakes
-from kinbench_adapters._lab.text import ManifestText, load_text
+from kinbench_adapters._lab.text import ManifestText, Mistake, load_text
 
 FILE_NAME = "kinbench.yaml"
 EXAMPLE = """\
@@ -180,11 +180,21 @@ def read_manifest(path: Path) -> tuple[Manifest, Path]:
     Raises ``UsageError`` with one line per mistake: ``kinbench.yaml:12: imu.sesnors: unknown key. Did you mean ...``.
     """
     text = load_text(path)
+    found: list[Mistake] = []
     try:
         manifest = Manifest.model_validate(text.plain)
     except ValidationError as error:
-        raise UsageError(text.told(mistakes(error.errors(), Manifest, text.lines))) from None
+        found = list(mistakes(error.errors(), Manifest, text.lines))
+    found += [empty for empty in text.empty() if not _told_already(empty, found)]
+    if found:
+        raise UsageError(text.told(found))
     return manifest, _root(manifest, text)
+
+
+def _told_already(empty: Mistake, found: Iterable[Mistake]) -> bool:
+    """Whether of an empty key something better is said: what its value is expected to be."""
+    key = empty[1].split(": ")[0]
+    return any(line == empty[0] and sentence.startswith(f"{key}: ") for line, sentence in found)
 
 
 def _root(manifest: Manifest, text: ManifestText) -> Path:

@@ -10,12 +10,11 @@ from typing import Any
 
 from kinbench import schema
 from kinbench.errors import DataError, suggest
-from kinbench_adapters._lab.grammar.dataset import ID_FIELD, LENGTHS_M, Person, PersonColumn, PersonTable
+from kinbench_adapters._lab.grammar.dataset import ID_FIELD, LENGTHS_M, PLAUSIBLE, Person, PersonColumn, PersonTable
 from kinbench_adapters._lab.spreadsheet import by_header, read_rows
 
 _UNTOLD = ("", "na", "n/a", "nan", "-", "unknown")
 _WORDS = ("sex", "condition", "affected_side")
-_PLAUSIBLE = {"age_y": (0.0, 120.0), "height_m": (0.3, 2.6), "mass_kg": (2.0, 350.0), "leg_length_m": (0.1, 1.5)}
 
 
 def read_people(table: PersonTable, path: Path, subjects: Collection[str]) -> dict[str, Person]:
@@ -97,7 +96,7 @@ def _number(name: str, column: PersonColumn, cell: str) -> float:
         raise DataError(f"{column.column}: expected a number, got '{cell}'") from None
     if name.endswith("_m"):
         value = round(value * LENGTHS_M[column.unit], 6)
-    low, high = _PLAUSIBLE[name]
+    low, high = PLAUSIBLE[name]
     if not (math.isfinite(value) and low < value < high):
         raise DataError(f"{column.column}: expected {name} between {low:g} and {high:g}, got {value:g}; mind its unit")
     return value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,15 @@ class ManifestText:
     path: Path
     plain: Mapping[str, Any]
     lines: Mapping[KeyPath, int]
+
+    def empty(self) -> Iterator[Mistake]:
+        """Yield every key that has no value: whether it was to be filled in or left out, only its author knows."""
+        for place, line in self.lines.items():
+            value: Any = self.plain
+            for part in place:
+                value = value[int(part) if isinstance(value, list) else part]
+            if value is None:
+                yield line, f"{'.'.join(place)}: is empty; write a value, or take the key out"
 
     def told(self, found: Iterable[Mistake]) -> str:
         """Return one line of text per mistake, in the manifest's order."""
@@ -62,6 +71,7 @@ def _compose(path: Path, text: str) -> yaml.Node | None:
         mark = error.problem_mark
         line = 1 if mark is None else mark.line + 1
         hint = "; put a value that begins with { or * in quotes" if "{" in text or "*" in text else ""
+        hint = "; indent with spaces, a tab is none" if "'\\t'" in str(error.problem) else hint
         raise UsageError(f"{path}:{line}: is no YAML: {error.problem}{hint}") from error
     except (yaml.YAMLError, RecursionError) as error:
         raise UsageError(f"{path}:1: is no YAML: {error}") from error

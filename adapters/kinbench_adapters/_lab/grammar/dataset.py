@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, model_validator
+from pydantic import Field, PositiveFloat, ValidationInfo, field_validator, model_validator
 
 from kinbench import schema
 from kinbench_adapters._lab.grammar.values import Facts, Identifier, one_of, short_for
@@ -26,6 +26,10 @@ class DatasetFacts(Facts):
     url: str = ""
 
 
+PLAUSIBLE = {"age_y": (0.0, 120.0), "height_m": (0.3, 2.6), "mass_kg": (2.0, 350.0), "leg_length_m": (0.1, 1.5)}
+"""Between which numbers a person's own lie."""
+
+
 class Person(Facts):
     """One row of the person table. ``alias`` is the same human being in another dataset, ``dataset/subject``."""
 
@@ -37,6 +41,14 @@ class Person(Facts):
     condition: str = "unknown"
     affected_side: str = "unknown"
     alias: str | None = None
+
+    @field_validator(*PLAUSIBLE)
+    @classmethod
+    def _plausible(cls, value: float | None, info: ValidationInfo) -> float | None:
+        low, high = PLAUSIBLE[str(info.field_name)]
+        if value is not None and not low < value < high:
+            raise ValueError(f"expected a number between {low:g} and {high:g}, got {value:g}; mind its unit")
+        return value
 
 
 LENGTHS_M = {"m": 1.0, "cm": 0.01, "mm": 0.001}

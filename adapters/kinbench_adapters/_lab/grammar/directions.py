@@ -39,9 +39,11 @@ def matrix_from_axes(axes: Mapping[str, str]) -> FloatArray:
         if name not in known:
             known[name] = np.cross(known[second], known[third])
     matrix: FloatArray = np.column_stack([known[name] for name in schema.AXES])
-    if abs(np.linalg.det(matrix) - 1.0) > 1e-9:
+    handed = round(float(np.linalg.det(matrix)))
+    if handed != 1:
         told = ", ".join(f"{name} {word}" for name, word in axes.items())
-        raise ValueError(f"{told} is no right-handed set of perpendicular axes; one of them points the other way")
+        why = "one of them points the other way" if handed == -1 else "two of them lie along one line"
+        raise ValueError(f"{told} is no right-handed set of perpendicular axes; {why}")
     return matrix
 
 

@@ -104,6 +104,8 @@ class Imu(Files):
 
 
 def _signal_problems(imu: Imu) -> Iterator[str]:
+    if imu.files is not None and not imu.signals and imu.vendor is None:
+        yield "expected at least one of 'acc', 'gyr', 'mag' and 'quat', which say what the columns hold"
     for name, signal in imu.signals.items():
         if signal.files is not None:
             check_file_pattern(signal.files)

@@ -24,8 +24,10 @@ class SyncFacts(Facts):
 
     @model_validator(mode="after")
     def _offset(self) -> SyncFacts:
-        if (self.method == "declared") != (self.offset_s is not None):
-            raise ValueError("'offset_s' goes with method 'declared', and with no other")
+        if self.method == "declared" and self.offset_s is None:
+            raise ValueError("method 'declared' needs 'offset_s': start of the reference minus start of the imu, in s")
+        if self.method != "declared" and self.offset_s is not None:
+            raise ValueError(f"'offset_s' goes with method 'declared', not with '{self.method}'")
         return self
 
 
