@@ -297,6 +297,7 @@ def _write_folders(data: TaskData, place: Path, on_progress: Progress) -> None:
     task = data.task
     top = place / task.name.replace("/", "_")
     units = dict(zip(task.channel_names, _channel_units(task), strict=True))
+    units |= dict.fromkeys(task.dofs, UNITS[task.quantity])
     for done, piece in enumerate(data.pieces):
         key, leg = data.entries[piece.entry].key, task.legs[piece.leg]
         on_progress(done, len(data.pieces), str(key))
@@ -314,7 +315,7 @@ def _write_folders(data: TaskData, place: Path, on_progress: Progress) -> None:
             "rate_hz": task.rate_hz, "samples": piece.samples, "time_of_first_sample_s": 0.0,
             "used": [list(run) for run in piece.runs],
             "columns": {
-                where.format(session=key.session, name=name): [f"{column} [{units.get(column, 'deg')}]"
+                where.format(session=key.session, name=name): [f"{column} [{units[column]}]"
                                                                for column in columns]
                 for where, (columns, _) in parts.items()
             },
@@ -342,7 +343,7 @@ def _by_joint(data: TaskData, rows: slice) -> Columns:
         side = dof[-2:] if dof.endswith(("_r", "_l")) else ""
         joints.setdefault(dof.split("_", 1)[0] + side, []).append(number)
     return {
-        f"{joint}/{{session}}/{{name}}.angle.npy": (
+        f"{joint}/{{session}}/{{name}}.{data.task.quantity}.npy": (
             tuple(data.task.dofs[number] for number in columns), data.targets[rows][:, columns]
         )
         for joint, columns in joints.items()

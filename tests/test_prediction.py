@@ -2,17 +2,20 @@
 
 import csv
 import json
+import re
 import shutil
 import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import xarray as xr
+from kinbench_benchmarks import tasks
 from opensim_case import judge
 from runner_cases import TASK, laboratory, recording
 
 import kinbench
-from kinbench import prediction, store, windows
+from kinbench import prediction, schema, store, windows
 from kinbench.cli import main
 from kinbench.contracts import ModelCard
 from kinbench.errors import DataError, NotApplicable, UsageError
@@ -480,6 +483,51 @@ def errors(folder, lab, dof):
         r = np.corrcoef(answer[use], truth[use])[0, 1]
         found.append((np.sqrt((error**2).mean()), error.std(), truth[use].std(), r))
     return found
+
+
+def test_loads_are_trained_written_and_exported_in_their_own_unit(call, tmp_path):
+    name = standing_people(tmp_path).name
+    asked, data = (name, "--task", "grf/treadmill/1"), ("--data", tmp_path)
+    code, shown, told = call("train", *asked, "--model", "mean-pose", "--to", tmp_path / "w", *data)
+    assert code == 0, told
+    assert re.search(r"grf_vertical_r of lab/\w+: RMSE \d+\.\d\d BW", shown)
+    code, _, told = call("predict", name, "--weights", tmp_path / "w", "--to", tmp_path / "mot", *data)
+    assert (code, "choose --format csv" in told) == (2, True)
+    angles = ("--weights", tmp_path / "w", "--to", tmp_path / "csv", "--format", "csv")
+    code, _, told = call("predict", name, *angles, *data)
+    assert code == 0, told
+    header, numbers = read_csv(tmp_path / "csv" / "S1" / "1" / "walk.csv")
+    assert header[1:4] == ["grf_medial_r [BW]", "grf_anterior_r [BW]", "grf_vertical_r [BW]"]
+    assert np.isfinite(numbers).all()
+    code, _, told = call("export", *asked, "--format", "folders", "--to", tmp_path / "x", *data)
+    assert code == 0, told
+    about = json.loads((tmp_path / "x" / "grf_treadmill_1" / f"{name}@S1" / "about" / "1" / "walk.json").read_text())
+    assert about["columns"]["grf_r/1/walk.grf.npy"] == header[1:4]
+
+
+def standing_people(folder):
+    """A store of three people on a treadmill whose right foot bears their weight half of the time."""
+    samples, mass_kg = 1200, 70.0
+    time = np.arange(samples) / 100.0
+    up = np.clip(np.sin(2 * np.pi * time), 0, None)
+    force = np.stack([0.1 * up, up, -0.05 * up], axis=1)[:, None] * mass_kg * schema.GRAVITY
+    segments = tasks.GRF_TREADMILL_1.segments
+    people = []
+    for number, subject in enumerate(("S1", "S2", "S3")):
+        noise = np.random.default_rng(number).standard_normal((samples, len(segments), 3))
+        places = [Placement(name, name, "right", rotation=np.eye(3), rotation_origin="declared") for name in segments]
+        imu = imu_dataset(time, places, {
+            "acc": (noise, {"units": "m s-2", "frame": "sensor", "kind": "specific_force"}),
+            "gyr": (noise, {"units": "rad s-1", "frame": "sensor"}),
+        })  # fmt: skip
+        plate = xr.Dataset(
+            {"grf": (("time", "plate", "axis"), force.astype(np.float32), {"units": "N", "frame": "world"})},
+            coords={"time": ("time", time, {"units": "s"}), "plate": ["right"], "axis": list(schema.AXES)},
+        )
+        one = recording("lab", subject)
+        about = {**one.attrs, "activity": "walking_treadmill", "person_table": {"mass_kg": mass_kg}}
+        people.append(replace(one, imu=imu, reference=plate, attrs=about))
+    return write(folder, *people)
 
 
 def test_from_one_laboratory_to_the_other(call, tmp_path):

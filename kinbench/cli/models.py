@@ -10,6 +10,7 @@ import typer
 import kinbench
 from kinbench.cli import display
 from kinbench.cli.app import Data, Json, Names, Quiet, app
+from kinbench.metrics import UNITS
 
 Stores = Annotated[list[str], typer.Argument(help="Stores: their paths, or their names in the data folder.")]
 TaskName = Annotated[str, typer.Option("--task", "-t", metavar="NAME", help="Task ('kinbench list tasks').")]
@@ -87,10 +88,10 @@ def predict(
 
 def _told(weights: Any) -> str:
     """Return fitted weights for a person: on whom, and how well on whoever stopped the fit."""
-    card = weights.card
+    card, unit = weights.card, UNITS[weights.task.quantity]
     lines = [f"{name}: {', '.join(persons)}" for name, persons in card["persons"].items() if persons]
     lines += [
-        f"{row['dof']} of {row['person']}: RMSE {row['rmse']:.2f} deg on validation, which is no test"
+        f"{row['dof']} of {row['person']}: RMSE {row['rmse']:.2f} {unit} on validation, which is no test"
         for row in card["validation"]
     ]
     windows = card["windows"]

@@ -18,9 +18,10 @@ from kinbench.windows import Piece, Stretch
 class Angles:
     """The angles of one recording on the task's grid, in seconds from its first imu sample.
 
-    ``angle`` (n, dof) float32 in degrees, NaN where a sensor of it holds no sample; ``dofs`` are full names, both legs
-    of a leg-agnostic task. ``moving`` (n,) is where the person moves by the task's rule. ``padded`` counts stretches
-    shorter than a window, whose angles are worth less; ``upsampled`` says that the sensors were slower than the task.
+    ``angle`` (n, dof) float32 in degrees (a load in its own unit), NaN where a sensor of it holds no sample; ``dofs``
+    are full names, both legs of a leg-agnostic task. ``moving`` (n,) is where the person moves by the task's rule.
+    ``padded`` counts stretches shorter than a window, whose angles are worth less; ``upsampled`` says that the sensors
+    were slower than the task.
     """
 
     dofs: tuple[str, ...]

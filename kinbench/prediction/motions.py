@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kinbench.metrics import UNITS, Quantity
 from kinbench.prediction.estimation import Angles
 from kinbench.schema import DOF_ALIASES
 
@@ -60,12 +61,12 @@ def _rest(at_rest: int, keep_still: bool) -> str:
     return f"{at_rest} {kept} of a person at rest, where the model was never fitted.\n"
 
 
-def table(angles: Angles) -> Text:
-    """Return a CSV table, a row per sample of the grid: angles not known are left empty.
+def table(angles: Angles, quantity: Quantity = "angle") -> Text:
+    """Return a CSV table, a row per sample of the grid, in the quantity's unit: what is not known is left empty.
 
     ``moving`` is 1 where the person moves by the task's rule, which is where its models were fitted.
     """
-    header = ",".join(["time [s]", *(f"{dof} [deg]" for dof in angles.dofs), "moving"])
+    header = ",".join(["time [s]", *(f"{dof} [{UNITS[quantity]}]" for dof in angles.dofs), "moving"])
     cells, moving = _texts(angles.angle), angles.moving.astype(int).tolist()
     body = [
         ",".join([repr(time), *line, str(moves)])

@@ -143,7 +143,7 @@ def _one(store: Store, entry: IndexEntry, weights: Weights, place: Path, format:
     angles = "it has no imu stream" if imu is None else estimate(weights.model, imu, task, legs)
     if isinstance(angles, str):
         return Estimated(str(key), entry.person, reason=angles)
-    told = motion(angles, str(key), keep_still=keep_still) if format == "mot" else table(angles)
+    told = motion(angles, str(key), keep_still=keep_still) if format == "mot" else table(angles, task.quantity)
     if told.whole and not told.rows:
         return Estimated(str(key), entry.person, reason=_AT_REST)
     file = Path(key.subject) / key.session / f"{key.trial}.{format}"

@@ -110,7 +110,12 @@ def _fit(model: Keepable, selector: str, train: Batches, valid: Batches, seed: i
 
 
 def _refuse_mixed_conventions(entries: Iterable[TaskEntry], task: Task) -> None:
-    """Sagittal angles of different conventions may be learnt together; frontal and transverse ones never."""
+    """Sagittal angles of different conventions may be learnt together; frontal and transverse ones never.
+
+    Loads have no convention: they are forces and moments by name, about the schema's axes.
+    """
+    if task.quantity != "angle":
+        return
     conventions = sorted({entry.convention or "unknown" for entry in entries})
     bound = [dof for leg in task.legs for dof in task.dofs_of(leg) if DOFS[dof].plane != "sagittal"]
     if len(conventions) > 1 and bound:
