@@ -229,7 +229,7 @@ def test_transfer_lays_out_pairs_and_holds_the_loss_against_a_distance():
     answer = only("cross-dataset", found, distances={"in place": distance})
     pairs = answer.tables["pairs"].set_index(["train", "dataset"])
     assert pairs.loc[("a", "d"), "loss"] == pytest.approx(7.0) and pairs.loc[("a", "a"), "kind"] == "own"
-    test = first(answer.tables["distance"])
+    test = first(answer.tables["loss_by_distance"])
     assert test["r"] == pytest.approx(1.0) and test["p"] == pytest.approx(1 / math.factorial(4))
     left = first(answer.tables["left_out"])
     assert (
@@ -265,6 +265,13 @@ def test_what_else_sets_transfer_apart_is_a_column_and_the_diagonal_is_that_of_c
     answer = only("cross-dataset-adapted", found)
     pairs = answer.tables["pairs"].set_index(["adapted", "train"])
     assert pairs["loss"].to_dict() == pytest.approx({("no", "a"): 4, ("no", "b"): 4, ("yes", "a"): 1, ("yes", "b"): 1})
+    found += [
+        cell("cross-dataset-adapted", f"{to}/S{i}", error + offset, {"adapted": how}, train=(to,), dataset=to,
+             **adapted)
+        for to in "ab" for how, error in {"no": 5.0, "yes": 3.0}.items() for i, offset in enumerate(OFFSETS)
+    ]  # fmt: skip
+    own_diagonal = only("cross-dataset-adapted", found).tables["pairs"].set_index(["adapted", "train", "dataset"])
+    assert own_diagonal.loc[("yes", "a", "b"), "loss"] == pytest.approx(3.0)  # of those adapted too
     assert "line, adapted yes: 6.00 deg on average over 2 pairs, +1.00 against each one's own." in answer.sentences
 
 

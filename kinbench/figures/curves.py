@@ -84,7 +84,7 @@ def learning(answer: Answer, figure: Figure) -> None:
     target = answer.settings["target"]
     axes.axhline(target, color=FAINT, linewidth=0.7, linestyle=(0, (6, 3)), label=f"target {target:g} {answer.unit}")
     ticks = sorted(table[size].unique())
-    axes.set_xticks(ticks, [f"{each:g}" for each in ticks])
+    axes.set_xticks(ticks, [f"{each:.3g}" for each in ticks])
     axes.minorticks_off()
     axes.set_ylim(bottom=0)
     label(axes, f"{answer.variant.removeprefix('over ').capitalize()} fitted on", error_label(answer))

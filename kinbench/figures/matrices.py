@@ -82,7 +82,8 @@ def transfer(answer: Answer, figure: Figure) -> None:
         axes.set_xticks(range(len(mean.columns)), mean.columns, rotation=30, ha="right")
         axes.set_yticks(range(len(mean.index)), [str(name).replace("+", "+\n") for name in mean.index])
         axes.grid(False)
-        axes.set_title(", ".join(map(str, names)), fontsize=6.5)
+        conditions = [f"{name} {value}" for name, value in zip(by[1:], names[1:], strict=True)]
+        axes.set_title(", ".join([str(names[0]), *conditions]), fontsize=6.5)
         label(axes, "Tested on", "Trained on" if number % columns == 0 else "")
     figure.colorbar(image, ax=[*grid.ravel()], label=error_label(answer), shrink=0.8)
     if len(groups) > MOST_PANELS:

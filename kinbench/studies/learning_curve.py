@@ -83,7 +83,8 @@ def _over(cells: Cells, size: str) -> str:
 def _needs(reached: Any, size: str, target: float, unit: str) -> str:
     if np.isfinite(reached.value):
         return f"{target:g} {unit} takes {told(reached, size, 2 if size == 'fraction' else 0)}"
-    return f"how many {size} {target:g} {unit} takes is not told: {reached.reason}"
+    what = "how much of the data" if size == "fraction" else f"how many {size}"
+    return f"{what} {target:g} {unit} takes is not told: {reached.reason}"
 
 
 def _row(model: str, fit: CurveFit, better: bool) -> dict[str, Any]:

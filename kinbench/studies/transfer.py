@@ -55,13 +55,7 @@ def _answer(cells: Cells, protocol: str, distances: Mapping[str, pd.DataFrame], 
     rows = by_person(cells.scores, ["model", _FROM, _TO, *names])
     pairs = summary(rows, ["model", _FROM, _TO, *names])
     pairs["kind"] = [_kind(train, test) for train, test in zip(pairs[_FROM], pairs[_TO], strict=True)]
-    alone = pairs[pairs["kind"] == "own"].groupby(["model", _TO])["mean"].first()
-    if alone.empty and len(diagonal):
-        alone = summary(by_person(diagonal, ["model", _TO]), ["model", _TO]).set_index(["model", _TO])["mean"]
-    pairs["loss"] = [
-        mean - alone.get((model, test), np.nan)
-        for model, test, mean in zip(pairs["model"], pairs[_TO], pairs["mean"], strict=True)
-    ]
+    pairs["loss"] = _losses(pairs, names, diagonal)
     tests: list[dict[str, Any]] = []
     sentences: list[str] = []
     for model in cells.models:
@@ -69,14 +63,14 @@ def _answer(cells: Cells, protocol: str, distances: Mapping[str, pd.DataFrame], 
         sentences += _by_condition(mine, names, model, cells.unit) if names else _words(mine, model, cells.unit)
         if not names:
             tests += [_tested(mine, model, name, frame) for name, frame in distances.items()]
-    sentences += [_said(test) for test in tests]
+    sentences += _told_of_distance(tests)
     return Answer(
         kind=protocol, question=_QUESTION, sentences=tuple(sentences),
         tables={
             "pairs": pairs, "left_out": _left_out(pairs) if not names else pd.DataFrame(),
-            "distance": pd.DataFrame(tests), "persons": rows,
+            "loss_by_distance": pd.DataFrame(tests), "distances": _listed(distances), "persons": rows,
         },
-        shown=("pairs", "left_out", "distance"), settings={"conditions": names}, **cells.facts,
+        shown=("pairs", "left_out", "distances", "loss_by_distance"), settings={"conditions": names}, **cells.facts,
     )  # fmt: skip
 
 
@@ -84,6 +78,22 @@ def _kind(train: str, test: str) -> str:
     if train == test:
         return "own"
     return "others" if "+" in train else "other"
+
+
+def _losses(pairs: pd.DataFrame, names: list[str], diagonal: pd.DataFrame) -> list[float]:
+    """Return each error minus that of what was tested trained on itself: under the same condition, where there is one.
+
+    Where the protocol has no diagonal of its own, that of ``cross-dataset`` stands in, which has no conditions.
+    """
+    own = pairs[pairs["kind"] == "own"]
+    here = own.set_index(["model", _TO, *names])["mean"].to_dict()
+    plain = by_person(diagonal, ["model", _TO]) if len(diagonal) else pd.DataFrame()
+    there = plain.groupby(["model", _TO])["value"].mean().to_dict() if len(plain) else {}
+    return [
+        float(row["mean"])
+        - here.get(tuple(row[name] for name in ("model", _TO, *names)), there.get((row["model"], row[_TO]), np.nan))
+        for row in pairs.to_dict("records")
+    ]
 
 
 def _left_out(pairs: pd.DataFrame) -> pd.DataFrame:
@@ -136,7 +146,8 @@ def _words(pairs: pd.DataFrame, model: str, unit: str) -> list[str]:
 def _by_condition(pairs: pd.DataFrame, names: list[str], model: str, unit: str) -> list[str]:
     """Say the mean over pairs under each condition."""
     words = []
-    for condition, some in grouped(pairs, names):
+    elsewhere = pairs[pairs["kind"] != "own"]
+    for condition, some in grouped(elsewhere if len(elsewhere) else pairs, names):
         named = ", ".join(f"{name} {value}" for name, value in zip(names, condition, strict=True))
         loss = some["loss"].dropna()
         against = f", {loss.mean():+.2f} against each one's own" if len(loss) else ""
@@ -144,8 +155,27 @@ def _by_condition(pairs: pd.DataFrame, names: list[str], model: str, unit: str) 
     return words
 
 
-def _said(test: Mapping[str, Any]) -> str:
-    who = f"{test['model']}, {test['distance']}"
-    if test["reason"]:
-        return f"{who}: whether loss grows with it cannot be told: {test['reason']}"
-    return f"{who}: loss against distance r = {test['r']:.2f}, p = {test['p']:.3f} (Mantel)."
+def _told_of_distance(tests: list[dict[str, Any]]) -> list[str]:
+    """Say every test that could be made, and once for each reason which ones could not."""
+    words = [
+        f"{test['model']}, {test['distance']}: loss against distance r = {test['r']:.2f}, p = {test['p']:.3f} (Mantel)."
+        for test in tests
+        if not test["reason"]
+    ]
+    refused: dict[str, list[str]] = {}
+    for test in tests:
+        if test["reason"]:
+            refused.setdefault(test["reason"].rstrip("."), []).append(test["distance"])
+    return words + [
+        f"Whether loss grows with {', '.join(dict.fromkeys(names))} cannot be told: {reason}."
+        for reason, names in refused.items()
+    ]
+
+
+def _listed(distances: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return distances as rows: which, in what unit, between whom."""
+    return pd.DataFrame([
+        {"distance": name, "unit": frame.attrs.get("unit", ""), "of": str(of), "to": str(to), "value": float(value)}
+        for name, frame in distances.items()
+        for of, row in frame.iterrows() for to, value in row.items() if str(of) < str(to)
+    ])  # fmt: skip
