@@ -20,7 +20,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kinbench.errors import DataError, UsageError
-from kinbench.files import digest, publish
+from kinbench.files import canonical, digest_object, publish
 
 RESULT_VERSION: Literal[1] = 1
 _KEY = re.compile(r"[0-9a-f]{64}")
@@ -39,7 +39,7 @@ spans outside it."""
 
 def cell_key(
     *,
-    recordings: Mapping[str, str],
+    recordings: Mapping[str, str] | bytes,
     task: Mapping[str, Any],
     protocol: tuple[str, int],
     fold: str,
@@ -50,16 +50,17 @@ def cell_key(
 ) -> str:
     """Return the content key of one cell: two cells with one key have one score (schema 1, Content digest).
 
-    ``recordings`` are content digests by key; ``task`` all fields of the task; ``fold`` the fold's digest;
-    ``metrics`` versions by name; ``model`` name, distribution, versions and settings. Kinbench's own version,
-    paths, worker count and order are not in it.
+    ``recordings`` are content digests by key, or the canonical text of these; ``task`` all fields of the task;
+    ``fold`` the fold's digest; ``metrics`` versions by name; ``model`` name, distribution, versions and settings.
+    Kinbench's own version, paths, worker count and order are not in it.
     """
-    return digest(
-        {
-            "recordings": dict(recordings), "task": dict(task), "protocol": list(protocol), "fold": fold,
-            "metrics": dict(metrics), "model": dict(model), "seed": seed, "threads": threads,
-        }
-    )  # fmt: skip
+    others = {
+        "task": dict(task), "protocol": list(protocol), "fold": fold, "metrics": dict(metrics), "model": dict(model),
+        "seed": seed, "threads": threads,
+    }  # fmt: skip
+    used = recordings if isinstance(recordings, bytes) else canonical(dict(recordings))
+    written = {name: canonical(part) for name, part in others.items()}
+    return digest_object({"recordings": used, **written})
 
 
 @lru_cache(maxsize=1)

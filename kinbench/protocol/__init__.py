@@ -14,6 +14,7 @@ from kinbench.protocol.folds import (
     Role,
     fit_digest,
     fold_digest,
+    recordings_of,
 )
 from kinbench.protocol.identities import cautions
 from kinbench.protocol.leaks import Transform, check_leaks
@@ -23,6 +24,6 @@ from kinbench.protocol.timelines import BLOCKS, blocks, cut, embargo, length, pa
 __all__ = [
     "BLOCKS", "FIT_ROLES", "INPUT_ROLES", "LEAKS", "ROLES", "SEEN_ROLES", "Fold", "Leak", "ProtocolCard", "Role",
     "SplitManifest", "Transform", "blocks", "cautions", "check_answers", "check_causal", "check_leaks", "cut", "deal",
-    "embargo", "fit_digest", "fold_digest", "length", "part", "read_manifest", "timelines", "windows_in",
-    "write_manifest",
+    "embargo", "fit_digest", "fold_digest", "length", "part", "read_manifest", "recordings_of", "timelines",
+    "windows_in", "write_manifest",
 ]  # fmt: skip

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Literal
 
-from kinbench.files import digest
+from kinbench.files import canonical, canonical_object, digest_object
 from kinbench.perturbations import Change, Setting
 from kinbench.recording import Span
 from kinbench.tasks import Task
@@ -19,6 +20,8 @@ INPUT_ROLES: tuple[Role, ...] = (*SEEN_ROLES, "unlabelled")
 """Roles whose inputs a model may see before it predicts: of ``unlabelled`` spans it is handed nothing else."""
 FIT_ROLES: tuple[Role, ...] = ("fit", "validation")
 """Roles that the first fit sees."""
+_KEPT = 32
+"""Groups of spans whose texts are kept: folds that share one come close together."""
 
 Leak = Literal["person", "overlap", "embargo", "samples", "transform", "pre-training"]
 LEAKS: tuple[Leak, ...] = ("person", "overlap", "embargo", "samples", "transform", "pre-training")
@@ -120,21 +123,20 @@ def fold_digest(fold: Fold, task: Task, protocol: ProtocolCard) -> str:
 
     The order of spans inside a role plays no part, nor do notes.
     """
-    return digest(
-        {
-            "protocol": [protocol.name, protocol.version],
-            "task": task.plain(),
-            "name": fold.name,
-            "test_persons": list(fold.test_persons),
-            "train_datasets": list(fold.train_datasets),
-            "test_dataset": fold.test_dataset,
-            "diagonal": fold.diagonal,
-            "individual": fold.individual,
-            **_told(_beyond_spans(fold)),
-            **_inputs(fold),
-            "roles": {role: _plain(spans) for role, spans in fold.roles.items()},
-        }
-    )
+    plain = {
+        "protocol": [protocol.name, protocol.version],
+        "task": task.plain(),
+        "name": fold.name,
+        "test_persons": list(fold.test_persons),
+        "train_datasets": list(fold.train_datasets),
+        "test_dataset": fold.test_dataset,
+        "diagonal": fold.diagonal,
+        "individual": fold.individual,
+        **_told(_beyond_spans(fold)),
+        **_inputs(fold),
+    }
+    roles = canonical_object({role: _text(_Group(spans)) for role, spans in fold.roles.items()})
+    return digest_object({**_written(plain), "roles": roles})
 
 
 def fit_digest(fold: Fold, task: Task) -> str:
@@ -142,8 +144,16 @@ def fit_digest(fold: Fold, task: Task) -> str:
 
     Two folds with the same one share a fitted model, whatever their protocols are called.
     """
-    spans = {role: _plain(fold.roles.get(role, ())) for role in FIT_ROLES}
-    return digest({"task": task.plain(), **_inputs(fold), **spans})
+    plain = _written({"task": task.plain(), **_inputs(fold)})
+    return _fit_digest(tuple(plain.items()), *(_Group(fold.roles.get(role, ())) for role in FIT_ROLES))
+
+
+def recordings_of(fold: Fold, roles: Sequence[Role]) -> frozenset[str]:
+    """Return the keys of the recordings that a fold uses in some roles."""
+    return frozenset().union(*(_keys(_Group(fold.roles[role])) for role in roles if role in fold.roles))
+
+
+# --- what a digest is made of ----------------------------------------------------------------------------------------
 
 
 def _beyond_spans(fold: Fold) -> dict[str, Any]:
@@ -168,5 +178,40 @@ def _told(parts: Mapping[str, Any]) -> dict[str, Any]:
     return {name: part for name, part in parts.items() if part}
 
 
-def _plain(spans: tuple[Span, ...]) -> list[list[Any]]:
-    return [[span.key, span.start, span.stop] for span in sorted(spans)]
+class _Group:
+    """The spans of a role, equal to themselves alone: to look them up costs nothing, however many they are.
+
+    The folds of a study share the very tuples of the people whom they fit on, and writing these out anew for each fold
+    would take longer than all else in planning it.
+    """
+
+    __slots__ = ("spans",)
+
+    def __init__(self, spans: Iterable[Span]) -> None:
+        self.spans = tuple(spans)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Group) and self.spans is other.spans
+
+    def __hash__(self) -> int:
+        return id(self.spans)
+
+
+@lru_cache(maxsize=_KEPT)
+def _text(group: _Group) -> bytes:
+    """Return the canonical text of some spans in order."""
+    return canonical([[span.key, span.start, span.stop] for span in sorted(group.spans)])
+
+
+@lru_cache(maxsize=_KEPT)
+def _keys(group: _Group) -> frozenset[str]:
+    return frozenset(span.key for span in group.spans)
+
+
+@lru_cache(maxsize=_KEPT)
+def _fit_digest(plain: tuple[tuple[str, bytes], ...], *groups: _Group) -> str:
+    return digest_object({**dict(plain), **{role: _text(group) for role, group in zip(FIT_ROLES, groups, strict=True)}})
+
+
+def _written(plain: Mapping[str, Any]) -> dict[str, bytes]:
+    return {name: canonical(part) for name, part in plain.items()}

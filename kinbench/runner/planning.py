@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ from kinbench import plugins, results
 from kinbench.contracts import AdaptiveModel, BenchmarkProtocol, Model, SelfNormalisingModel, SweepingModel
 from kinbench.engines import THREADS
 from kinbench.errors import KinbenchError, NotApplicable, UsageError
-from kinbench.files import digest
+from kinbench.files import canonical, digest_object
 from kinbench.metrics import metrics_of
-from kinbench.protocol import FIT_ROLES, ROLES, Fold, ProtocolCard, Role, fit_digest, fold_digest
+from kinbench.protocol import FIT_ROLES, ROLES, Fold, ProtocolCard, fit_digest, fold_digest, recordings_of
 from kinbench.recording import TaskEntry
 from kinbench.runner.cells import Cell, ModelChoice, Skipped
 from kinbench.runner.workspace import Workspace
@@ -208,44 +209,76 @@ def _cells_of(
             except NotApplicable as error:
                 skipped.append(Skipped(task.name, dataset, str(error), card.name))
                 continue
+            digests = {str(entry.key): entry.digest for entry in entries}
+            named = _Named.of(folds, task, card, digests)
             for model in models:
-                able = [fold for fold in folds if model.lacks(fold) is None]
+                able = [each for each in named if model.lacks(each.fold) is None]
                 for lack, count in Counter(filter(None, map(model.lacks, folds))).items():
                     part = f" in {count} of {len(folds)} folds" if able else ""
                     reason = f"the model has {lack}, which {card.name} needs{part}"
                     skipped.append(Skipped(task.name, dataset, reason, card.name, model.selector))
-                digests = {str(entry.key): entry.digest for entry in entries}
-                cells += _cells(card, task, able, model, seeds, digests)
+                cells += _cells(card, task, able, model, seeds)
     return cells
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A fold and all that keys are made of besides a model and a seed: digests, and the texts of what it uses.
+
+    ``used`` and ``fitted`` are canonical texts of recordings' digests by key.
+    """
+
+    fold: Fold
+    digest: str
+    fit: str
+    sweep: str | None
+    used: bytes
+    fitted: bytes
+
+    @classmethod
+    def of(cls, folds: Sequence[Fold], task: Task, card: ProtocolCard, digests: Mapping[str, str]) -> list[_Named]:
+        """Return the folds, named. What neighbours share is written once: a study has thousands, of everybody."""
+
+        @lru_cache(maxsize=16)
+        def written(keys: frozenset[str]) -> bytes:
+            return canonical({key: digests[key] for key in keys})
+
+        return [
+            cls(
+                fold=fold, digest=fold_digest(fold, task, card), fit=fit_digest(fold, task),
+                sweep=None if fold.segments is None else fit_digest(replace(fold, segments=None), task),
+                used=written(recordings_of(fold, ROLES)), fitted=written(recordings_of(fold, FIT_ROLES)),
+            )
+            for fold in folds
+        ]  # fmt: skip
 
 
 def _cells(
-    card: ProtocolCard, task: Task, folds: Sequence[Fold], model: ModelChoice, seeds: Sequence[int],
-    digests: Mapping[str, str],
-) -> list[Cell]:  # fmt: skip
+    card: ProtocolCard, task: Task, folds: Sequence[_Named], model: ModelChoice, seeds: Sequence[int]
+) -> list[Cell]:
     definition = task.plain()
     metrics = {metric.name: metric.version for metric in metrics_of(task.quantity).values()}
+    fit_keys: dict[tuple[str, str, int], str] = {}
+
+    def fit_key(what: str, name: str, fold: _Named, seed: int) -> str:
+        """Return the key of a fit or a sweep; folds of one such digest fit on the same recordings."""
+        if (what, name, seed) not in fit_keys:
+            others = {what: name, "model": model.identity, "seed": seed, "threads": THREADS}
+            written = {part: canonical(value) for part, value in others.items()}
+            fit_keys[what, name, seed] = digest_object({"recordings": fold.fitted, **written})
+        return fit_keys[what, name, seed]
+
     cells = []
     for fold in folds:
-        fold_name, fit_name = fold_digest(fold, task, card), fit_digest(fold, task)
-        swept = model.sweeps and fold.segments is not None
-        sweep_name = fit_digest(replace(fold, segments=None), task) if swept else None
-        used, fitted = _used(fold, digests, ROLES), _used(fold, digests, FIT_ROLES)
         for seed in seeds:
             key = results.cell_key(
-                recordings=used, task=definition, protocol=(card.name, card.version), fold=fold_name, metrics=metrics,
-                model=model.identity, seed=seed, threads=THREADS,
+                recordings=fold.used, task=definition, protocol=(card.name, card.version), fold=fold.digest,
+                metrics=metrics, model=model.identity, seed=seed, threads=THREADS,
             )  # fmt: skip
-            fitting = {"recordings": fitted, "model": model.identity, "seed": seed, "threads": THREADS}
-            fit_key = digest({"fold": fit_name, **fitting})
-            job_key = digest({"sweep": sweep_name, **fitting}) if sweep_name else fit_key
-            cells.append(Cell(card, task, fold, fold_name, model, seed, key, fit_key, job_key))
+            fitted = fit_key("fold", fold.fit, fold, seed)
+            job = fit_key("sweep", fold.sweep, fold, seed) if model.sweeps and fold.sweep else fitted
+            cells.append(Cell(card, task, fold.fold, fold.digest, model, seed, key, fitted, job))
     return cells
-
-
-def _used(fold: Fold, digests: Mapping[str, str], roles: Sequence[Role]) -> dict[str, str]:
-    keys = {span.key for role in roles for span in fold.roles.get(role, ())}
-    return {key: digests[key] for key in sorted(keys)}
 
 
 def entries_of(fold: Fold, entries: Iterable[TaskEntry]) -> list[TaskEntry]:
