@@ -293,7 +293,8 @@ def plan(
 ) -> Plan:
     """Return which cells there are, which are done, which have no meaning and why. What is left out means all.
 
-    Of the protocols, all that rank models: a study, which may be thousands of cells, is run by name.
+    Of the protocols, all that rank models: a study, which may be thousands of cells, is run by name; so are tasks
+    that are variants of another (``Task.by_name``).
 
     Raises ``UsageError`` for an unknown name, ``NotApplicable`` when a task asked for by name fits no dataset.
     """
@@ -306,7 +307,7 @@ def plan(
     planned = runner.plan(
         [open(name, data=data) for name in chosen],
         _protocols(protocols),
-        _load_all("tasks", tasks),
+        _tasks(tasks),
         selected,
         seeds=_seeds(seeds),
         results=folder,
@@ -320,6 +321,11 @@ def plan(
 def _protocols(names: Names) -> dict[str, Any]:
     chosen = _load_all("protocols", names)
     return chosen if names is not None else {name: value for name, value in chosen.items() if value.card.ranks}
+
+
+def _tasks(names: Names) -> dict[str, Any]:
+    chosen = _load_all("tasks", names)
+    return chosen if names is not None else {name: value for name, value in chosen.items() if not value.by_name}
 
 
 def execute(

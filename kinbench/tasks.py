@@ -52,7 +52,8 @@ class Task:
     recording may lack, which a model is then told by NaN. ``around``: only the time around contacts counts.
     ``shortest``: stretches of at least so many samples that are shorter than a window are padded to one, by their last
     sample without a label (0: none is). ``straight_deg``: only where the pelvis heads within so many degrees of the
-    recording's line of walking, either way; a recording whose reference tells no heading counts whole.
+    recording's line of walking, either way; a recording whose reference tells no heading counts whole. ``by_name``: a
+    run takes it only where it is asked for, as a variant of a task that is always run.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Task:
     around: Around | None = None
     shortest: int = 0
     straight_deg: float | None = None
+    by_name: bool = False
 
     @property
     def least(self) -> int:
@@ -118,7 +120,7 @@ class Task:
 _LATER = {
     field.name: field.default
     for field in fields(Task)
-    if field.name in ("quantity", "optional", "around", "shortest", "straight_deg")
+    if field.name in ("quantity", "optional", "around", "shortest", "straight_deg", "by_name")
 }
 """Fields that came after the first results: a task that leaves them alone is, and stays, what it was."""
 

@@ -136,6 +136,7 @@ def _with_sensors(task: Task, segments: tuple[str, ...], words: str) -> Task:
         segments=segments,
         optional=(),
         variants=(),
+        by_name=True,
     )
 
 
@@ -200,6 +201,7 @@ def _at_100_hz(task: Task) -> Task:
         window=task.window // 2,
         stride=task.stride // 2,
         variants=(),
+        by_name=True,
     )
 
 
@@ -207,7 +209,7 @@ def _sagittal(task: Task) -> Task:
     """Return a task with its first DoF alone, for references that have no other plane."""
     return replace(
         task, name=f"{task.name}/sagittal", title=task.title.replace("angles in three planes", "flexion"),
-        dofs=task.dofs[:1], variants=(),
+        dofs=task.dofs[:1], variants=(), by_name=True,
     )  # fmt: skip
 
 
@@ -255,6 +257,7 @@ LOWER_BODY_EULER = replace(
     title=f"{LOWER_BODY.title}, orientations too",
     channels=(*_SIX_AXES, "euler"),
     variants=("lower-body",),
+    by_name=True,
 )
 """72 channels as the paper's: the device's orientation beside the six axes, in rad about X, Y and Z in the order Y-X-Z.
 
