@@ -10,7 +10,6 @@ import typer
 import kinbench
 from kinbench.cli import display
 from kinbench.cli.app import Data, Json, Names, Quiet, app
-from kinbench.metrics import UNITS
 
 Stores = Annotated[list[str], typer.Argument(help="Stores: their paths, or their names in the data folder.")]
 TaskName = Annotated[str, typer.Option("--task", "-t", metavar="NAME", help="Task ('kinbench list tasks').")]
@@ -88,6 +87,8 @@ def predict(
 
 def _told(weights: Any) -> str:
     """Return fitted weights for a person: on whom, and how well on whoever stopped the fit."""
+    from kinbench.metrics import UNITS  # brings numpy, which no help text needs
+
     card, unit = weights.card, UNITS[weights.task.quantity]
     lines = [f"{name}: {', '.join(persons)}" for name, persons in card["persons"].items() if persons]
     lines += [
