@@ -268,7 +268,8 @@ def one_side_exchanged(recording, rng):
     if len(there) < 2:
         return None
     segment = str(rng.choice(there))
-    return exchanged(recording, [(names.index(f"{segment}_r"), names.index(f"{segment}_l"))]), ""
+    right, left = names.index(f"{segment}_r"), names.index(f"{segment}_l")
+    return exchanged(recording, [(right, left)]), str(recording.imu["sensor"].values[right])
 
 
 def labels_exchanged(recording, rng):

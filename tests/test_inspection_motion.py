@@ -118,6 +118,52 @@ def test_one_orientation_that_is_off_has_its_axes_turned_and_all_together_anothe
     assert explained(ups, [])[0].cause == cause
 
 
+def segment_axes(sensor, cause, by_axes, by_direction):
+    evidence = {"axes:-x,-y,-z": by_axes, "quaternion:direction": by_direction, "of": 10.0}
+    return replace(finding("segment axes", f"imu.gyr[{sensor}]", cause), evidence=evidence)
+
+
+@pytest.mark.parametrize(("by_direction", "cause"), [(9.8, "quaternion:direction"), (5.0, "axes:-x,-y,-z")])
+def test_a_convention_of_the_reference_is_named_for_all_segments_that_it_explains_as_well(by_direction, cause):
+    found = [segment_axes("a", "quaternion:direction", 9.0, 9.7)]
+    found += [segment_axes(name, "axes:-x,-y,-z", 9.9, by_direction) for name in "bcd"]
+    forward = [finding("time direction", "imu.time", "", "PASS"), finding("segment axes", "imu.gyr[e]", "", "PASS")]
+    assert explained(found + forward, [])[1].cause == cause
+
+
+@pytest.mark.parametrize(("r", "cause"), [(0.9, "axes:mirrored"), (-0.95, "reversal")])
+def test_a_lone_foot_that_looks_turned_is_mirrored_unless_its_joint_is_turned_too(r, cause):
+    foot = replace(finding("time direction", "imu.time", "reversal"), value=1.0)
+    joint = replace(finding("axes against the reference", "imu.rotation[a, b]", "", "PASS"), value=r,
+                    evidence={"": 0.9, "of": 1.0})  # fmt: skip
+    assert explained([foot, joint], [])[0].cause == cause
+
+
+@pytest.mark.parametrize(("late_s", "cause"), [(0.06, "sync"), (0.01, "axes")])
+def test_joints_seem_to_turn_about_other_axes_where_the_reference_is_late(late_s, cause):
+    sync = replace(finding("sync", "attrs.sync", "sync"), value=late_s)
+    joint = finding("axes against the reference", "imu.rotation[a, b]", "axes")
+    label = finding("axes against the reference", "imu.rotation[c, d]", "label:c<->d")
+    assert [one.cause for one in explained([joint, label, sync], [])] == [cause, "label:c<->d", "sync"]
+
+
+def test_where_gravity_was_removed_no_axis_is_blamed_for_it():
+    gone = finding("gravity", "imu.acc[a]", "gravity:removed")
+    across = finding("gravity in gait", "imu.rotation[b]", "axes:across")
+    assert explained([gone, across], [])[1].cause == "gravity:removed"
+
+
+@pytest.mark.parametrize("lag", [0, 2, -2])
+def test_a_lag_of_some_samples_is_no_wrong_rate(lag):
+    late = recording(quat=False)
+    time_s = late.reference["time"].values + lag / RATE_HZ
+    moved = late.reference.assign_coords(time=("time", time_s, dict(late.reference["time"].attrs)))
+    late = replace(late, reference=moved)
+    (found,) = findings(inspection.check(late), "rate by joints")
+    (sound,) = findings(inspection.check(recording(quat=False)), "rate by joints")
+    assert found.value == pytest.approx(sound.value, rel=0.01)
+
+
 def test_what_has_another_cause_is_left_as_it_was():
     found = [finding("gravity", "imu.acc[a]", "scale:acc"), finding("clipping", "imu.gyr[a]", "clipping")]
     assert explained(found, []) == found

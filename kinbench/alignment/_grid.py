@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import xarray as xr
@@ -69,7 +70,7 @@ def on_grid(
     bridged = np.stack([np.interp(time, known_time, column[known]) for column in values.T], axis=1)
     curve = Akima1DInterpolator(time, bridged, method="makima")
     inside = np.clip(grid, time[0], time[-1])
-    sos = butter(4, on.cutoff_hz, fs=rate_hz, output="sos")
+    sos = _low_pass(on.cutoff_hz, rate_hz)
     resampled = curve(inside)
     if len(grid) <= 3 * (2 * len(sos) + 1):
         return np.zeros((0, values.shape[1])), np.zeros(0, dtype=bool), 0
@@ -77,6 +78,11 @@ def on_grid(
     if derive:
         smooth = np.gradient(smooth, 1.0 / rate_hz, axis=0)
     return smooth, counts(known_time, grid, rate_hz), start
+
+
+@cache
+def _low_pass(cutoff_hz: float, rate_hz: float) -> FloatArray:
+    return np.asarray(butter(4, cutoff_hz, fs=rate_hz, output="sos"), dtype=np.float64)
 
 
 def counts(known_time: FloatArray, grid: FloatArray, rate_hz: float) -> BoolArray:

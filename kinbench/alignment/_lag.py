@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -202,6 +203,7 @@ def _joint_pairs(imu: xr.Dataset, reference: xr.Dataset, grid: Grid, only: str |
     for index, segment in enumerate(str(name) for name in imu["segment"].values):
         if np.isfinite(imu["gyr"].values[:, index]).any():
             sensors.setdefault(segment, index)
+    gyro = cache(partial(_sensor_on_grid, imu, grid=grid))  # most sensors stand beside two joints
     for column, name in enumerate(str(name) for name in reference["dof"].values):
         dof = schema.DOFS[name]
         wanted = dof.component == 0 if only is None else name == only
@@ -212,8 +214,8 @@ def _joint_pairs(imu: xr.Dataset, reference: xr.Dataset, grid: Grid, only: str |
         target, heard, target_start = on_grid(
             reference["time"].values, np.radians(angle)[:, None].astype(np.float64), known, grid, derive=True
         )
-        near, near_seen, near_start = _sensor_on_grid(imu, sensors[dof.proximal], grid)
-        far, far_seen, far_start = _sensor_on_grid(imu, sensors[dof.distal], grid)
+        near, near_seen, near_start = gyro(sensors[dof.proximal])
+        far, far_seen, far_start = gyro(sensors[dof.distal])
         start = max(near_start, far_start)
         stop = min(near_start + len(near), far_start + len(far))
         if stop <= start:

@@ -21,9 +21,9 @@ from kinbench.inspection._estimates import (
 from kinbench.inspection.comparison import Comparison, Gait, Pair, compare, gait_of
 from kinbench.inspection.consequences import explained
 from kinbench.inspection.findings import CAUSES, Finding, Verdict, sensors_of
-from kinbench.inspection.inertia import check_carried
+from kinbench.inspection.inertia import carried, check_carried
 from kinbench.inspection.joining import Short
-from kinbench.inspection.motion import check_axes, check_gravity, check_gyro_unit, check_quaternion, moves
+from kinbench.inspection.motion import Pairs, check_axes, check_gravity, check_gyro_unit, check_quaternion, moves
 from kinbench.inspection.mounting import check_joint_axes, check_up
 from kinbench.inspection.packets import check_ends, check_packets, check_zero_angles
 from kinbench.inspection.places import check_places
@@ -76,18 +76,20 @@ def check(recording: Recording) -> list[Finding]:
     rates = recording.attrs.get("rates") or {}
     findings: list[Finding] = []
     sensors = [] if recording.imu is None else list(sensors_of(recording.imu))
+    pairs = Pairs(recording.reference)
+    carrying = {sensor.name: carried(sensor) for sensor in sensors}
     if recording.imu is not None:
         findings += check_clock("imu", recording.imu, rates.get("imu") or {})
-        findings += check_gyro_unit(sensors, recording.reference)
+        findings += check_gyro_unit(sensors, pairs)
         for sensor in sensors:
-            findings += check_gravity(sensor)
+            findings += check_gravity(sensor, carrying[sensor.name])
             findings += check_quaternion(sensor)
-            findings += check_axes(sensor, recording.reference)
+            findings += check_axes(sensor, pairs)
             findings += check_up(sensor)
             findings += check_values(sensor)
-        carried = list(check_carried(sensors))
-        forward = any(found.check == "time direction" and found.verdict == "PASS" for found in carried)
-        findings += carried
+        led = list(check_carried(sensors, carrying))
+        forward = any(found.check == "time direction" and found.verdict == "PASS" for found in led)
+        findings += led
         findings += check_packets(sensors)
         findings += check_joint_axes(recording.imu, recording.reference, sensors, recording.attrs, forward=forward)
     if recording.reference is not None:

@@ -17,6 +17,12 @@ MOST = 0.6
 """A convention is one for all: of the sensors that can be judged, so many must share a fault before it is one."""
 ALL = 0.8
 """The same, before turned gyros are called turned time."""
+NEAR = 0.03
+"""Cosines that differ by less are no reason to prefer one reading."""
+LATE_S = 0.02
+"""A reference so much off its sensors lets joints seem to turn about other axes."""
+MIRRORED = "axes:mirrored"
+TURNED_R = -0.8
 PLACES = ("axes against the reference", "sides", "sides between segments", "segments by motion")
 _Rule = Callable[[list[Finding], "_Seen"], Iterable[tuple[int, str]]]
 
@@ -55,16 +61,31 @@ def _failing(findings: Iterable[Finding], checks: Iterable[str] = (), kinds: Ite
 
 
 def _units(findings: list[Finding], seen: _Seen) -> Iterable[tuple[int, str]]:
-    """Angles in another unit are out of range and turn too slowly; gyros in another unit carry nothing."""
+    """Angles in another unit are out of range and turn too slowly; gyros in another unit carry nothing.
+
+    The unit of acceleration is one for all sensors: where half of those that are off have one, the others have too.
+    """
     angle = _failing(findings, ["angle unit"], ["unit"])
+    gravity = _failing(findings, ["gravity"])
+    units = [one.cause for one in gravity if one.kind == "unit"]
     gyro = {name: one.cause for one in _failing(findings, ["gyro unit"], ["unit"]) for name in seen.sensors_in(one)}
     for at, one in enumerate(findings):
         if angle and (one.where.startswith("reference.angle") or one.check in ("rate by joints", PLACES[0])):
             yield at, angle[0].cause
+        elif one.check == "gravity" and len(units) >= 0.5 * len(gravity) > 0:
+            yield at, max(dict.fromkeys(units), key=units.count)  # what else is off is seen when this is mended
         elif one.check in ("gyro bias", "gyro against gravity", "rate by joints", "rate by gravity", "swing"):
             named = [gyro[name] for name in sorted(seen.sensors_in(one)) if name in gyro]
             if named:
                 yield at, named[0]
+
+
+def _gravity(findings: list[Finding], seen: _Seen) -> Iterable[tuple[int, str]]:
+    """Where gravity was taken away nothing says which way is up: it is taken from all sensors or from none."""
+    gone = _failing(findings, ["gravity"], ["gravity"])
+    for at, one in enumerate(findings):
+        if gone and one.check in ("gravity in gait", "gravity against the axes", "gyro against gravity"):
+            yield at, gone[0].cause
 
 
 def _time(findings: list[Finding], seen: _Seen) -> Iterable[tuple[int, str]]:
@@ -73,12 +94,46 @@ def _time(findings: list[Finding], seen: _Seen) -> Iterable[tuple[int, str]]:
         one for one in findings if one.check in ("gyro axes", "segment axes") and one.verdict != "NOT ASSESSED"
     ]  # fmt: skip
     turned = [one for one in judged if one.cause == REVERSED]
-    if not _failing(findings, ["time direction"]) and not (len(turned) > 1 and len(turned) > ALL * len(judged)):
+    told = _failing(findings, ["time direction"])
+    if told and _unturned_joints(findings) and told[0].value == 1:
+        yield findings.index(told[0]), MIRRORED
+        return
+    if not told and not (len(turned) > 1 and len(turned) > ALL * len(judged)):
         return
     for at, one in enumerate(findings):
         over_strides = one.check == "gravity" and "over strides" in one.message
         if one.cause == REVERSED or over_strides or one.check in ("axes against the reference", "rate by gravity"):
             yield at, "reversal"
+
+
+def _unturned_joints(findings: list[Finding]) -> bool:
+    """Whether joints follow the gyros on some axes, so that both share a direction of time, but are not turned round.
+
+    Turned time then turns every joint: a single sensor that looks turned is a mirror image of itself.
+    """
+    joints = [one for one in findings if one.check == "axes against the reference" and one.evidence]
+    return bool(joints) and all(one.value is not None and one.value > TURNED_R for one in joints)
+
+
+def _convention(findings: list[Finding], seen: _Seen) -> Iterable[tuple[int, str]]:
+    """How the reference's orientations are written is one convention: shared by segments, it is no sensor's axes."""
+    segments = [(at, one) for at, one in enumerate(findings) if one.check == "segment axes"]
+    judged = [one for _, one in segments if one.verdict != "NOT ASSESSED"]
+    wrong = [(at, one) for at, one in segments if one.verdict == "FAIL"]
+    if len(wrong) < 2 or len(wrong) < MOST * len(judged) or _failing(findings, ["time direction"]):
+        return
+    for cause in ("quaternion:direction", "quaternion:order", "quaternion:order+direction"):
+        fits = [one for _, one in wrong if one.cause == cause or _as_good(one, cause)]
+        if any(one.cause == cause for _, one in wrong) and len(fits) >= ALL * len(wrong):
+            for at, _ in wrong:
+                yield at, cause
+            return
+
+
+def _as_good(finding: Finding, cause: str) -> bool:
+    """Whether the evidence for a cause is about that for the best."""
+    told = {name: amount for name, amount in finding.evidence.items() if name != "of"}
+    return bool(told) and told.get(cause, 0.0) > max(told.values()) - NEAR * finding.evidence["of"]
 
 
 def _rate(findings: list[Finding], seen: _Seen) -> Iterable[tuple[int, str]]:
@@ -141,7 +196,11 @@ def _angles(findings: list[Finding], seen: _Seen) -> Iterable[tuple[int, str]]:
 
 
 def _lateness(findings: list[Finding], seen: _Seen) -> Iterable[tuple[int, str]]:
-    """A sensor that is late does not follow its joint."""
+    """What is late does not follow its joint: a sensor, or with all of them the reference."""
+    late_s = max((abs(one.value or 0.0) for one in _failing(findings, ["sync"], ["sync"])), default=0.0)
+    for at, one in enumerate(findings):
+        if late_s > LATE_S and one.check == PLACES[0] and one.cause == "axes":  # no mistake of places explains it
+            yield at, "sync"
     for wrong in _failing(findings, ["sync of sensors"]):
         late = seen.sensors_in(wrong)
         for at, one in enumerate(findings):
@@ -160,4 +219,6 @@ def _samples(findings: list[Finding], seen: _Seen) -> Iterable[tuple[int, str]]:
             yield at, "clipping"
 
 
-_RULES: tuple[_Rule, ...] = (_units, _time, _rate, _orientations, _places, _angles, _lateness, _samples)
+_RULES: tuple[_Rule, ...] = (
+    _units, _gravity, _convention, _time, _rate, _orientations, _places, _angles, _lateness, _samples
+)  # fmt: skip

@@ -15,10 +15,11 @@ import xarray as xr
 
 from kinbench.inspection.findings import Finding, FloatArray, Sensor, median_rate_hz, norm
 from kinbench.inspection.joints import GRID_LIMIT_HZ, known_angle
-from kinbench.inspection.rates import CUTOFF_HZ, low_passed
+from kinbench.inspection.rates import CUTOFF_HZ, low_passed, slices
 from kinbench.schema import DOFS
 
 LEAST_S = 8.0
+LAG_SAMPLES = 4
 EXPLAINED = 0.98
 """Share of a rate's power that free axes must explain before their length means something. In sound recordings it is
 0.94 to 1.05 where they explain 99 % (three runners), and 0.8 to 1.2, though not alike, where they explain 98 %."""
@@ -38,11 +39,20 @@ class Hinge:
     given: tuple[FloatArray, FloatArray]
 
     def fit(self) -> tuple[float, tuple[float, float]]:
-        """Return the share of the rate's power that free axes leave, and the lengths of both axes."""
-        matrix = np.column_stack([*self.given, np.ones(len(self.target))])
-        weights = np.asarray(np.linalg.lstsq(matrix, self.target, rcond=None)[0], dtype=np.float64)
-        power = float(((self.target - self.target.mean()) ** 2).sum())
-        left = float(((self.target - matrix @ weights) ** 2).sum()) / power
+        """Return the share of the rate's power that free axes leave, and the lengths of both axes.
+
+        A reference that is some samples late leaves more, and lengthens or shortens axes that turn alike: so the lag
+        that leaves least is taken out.
+        """
+        return min((self._fit(lag) for lag in range(-LAG_SAMPLES, LAG_SAMPLES + 1)), key=lambda fit: fit[0])
+
+    def _fit(self, lag: int) -> tuple[float, tuple[float, float]]:
+        late, early = slices(lag)
+        target, given = self.target[late], [rates[early] for rates in self.given]
+        matrix = np.column_stack([*given, np.ones(len(target))])
+        weights = np.asarray(np.linalg.lstsq(matrix, target, rcond=None)[0], dtype=np.float64)
+        power = float(((target - target.mean()) ** 2).sum())
+        left = float(((target - matrix @ weights) ** 2).sum()) / power
         return left, (float(norm(weights[:3])), float(norm(weights[3:6])))
 
 

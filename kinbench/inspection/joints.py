@@ -25,6 +25,7 @@ from kinbench.schema import DOFS, Dof
 
 GRID_LIMIT_HZ = 200.0
 LEAST_S = 3.0
+STILL_RAD_S = 0.05
 """As for the single joint (``mounting``): the low-pass of both rates, and what near holes does not count."""
 SPOILT = 0.12
 """An explanation must not cost any joint more correlation than this."""
@@ -70,6 +71,7 @@ class _Joint:
     covariance: FloatArray
     shared: FloatArray
     power: float
+    rms: float
     bent: float
     """The 95th and 5th percentile of the angle together, deg: a knee's is positive."""
     target: FloatArray
@@ -134,7 +136,8 @@ class JointRates:
             given = np.nan_to_num(inputs[both])
             given = given - given.mean(axis=0)
             heard_both = heard[ends[0]] & heard[ends[1]]
-            yield _Joint(dof, *ends, given.T @ given, given.T @ target, float(target @ target), bent, rate, seen,
+            yield _Joint(dof, *ends, given.T @ given, given.T @ target, float(target @ target),
+                         float(np.sqrt(np.mean(target**2))), bent, rate, seen,
                          heard_both)  # fmt: skip
 
     def r(self, worn: Sequence[int] | None = None, z: Mapping[int, FloatArray] | None = None) -> dict[str, float]:
@@ -151,6 +154,19 @@ class JointRates:
                 weights[3 * data : 3 * data + 3] += sign * (axis if z is None else z.get(place, axis))
             power = float(weights @ joint.covariance @ weights) * joint.power
             found[joint.dof.name] = float(weights @ joint.shared) / np.sqrt(power) if power > 0 else 0.0
+        return found
+
+    def free(self) -> dict[str, float]:
+        """Return the correlation of each flexion's rate with its two sensors' gyros on any axes, where it moves."""
+        found = {}
+        for joint in self._joints:
+            if joint.rms < STILL_RAD_S:
+                continue
+            at = [3 * place + axis for place in (joint.proximal, joint.distal) for axis in range(3)]
+            gram, shared = joint.covariance[np.ix_(at, at)], joint.shared[at]
+            gram = gram + (1e-9 * np.trace(gram) + 1e-12) * np.eye(len(at))
+            explained = float(shared @ np.linalg.solve(gram, shared))
+            found[joint.dof.name] = float(np.sqrt(min(1.0, explained / joint.power))) if joint.power > 0 else 0.0
         return found
 
     def slopes(self) -> dict[str, float]:
@@ -171,6 +187,8 @@ class JointRates:
         backwards.
         """
         asis = self.r()
+        if all(value >= MENDED for value in asis.values()):
+            return None
         found = [
             other for other in self._mistakes(asis)
             if _mends(asis, other.r) and not (forward and other.cause == "reversal")

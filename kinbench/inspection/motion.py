@@ -7,14 +7,14 @@ orientation disagree, except by unit, axes, order or direction: so a check names
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
 from scipy.spatial.transform import Rotation
 
 from kinbench.inspection.findings import BoolArray, Finding, FloatArray, Sensor, Verdict, median_rate_hz, norm
-from kinbench.inspection.inertia import IDENTITY, Axes, carried_length, cause_of, signed_axes, spelt
+from kinbench.inspection.inertia import IDENTITY, Axes, Carried, cause_of, signed_axes, spelt
 from kinbench.inspection.rates import CUTOFF_HZ, Agreement, agreement, low_passed, slices
 from kinbench.schema import GRAVITY
 
@@ -29,7 +29,9 @@ GROSS = (2.0, 50.0)
 FREE_LIMIT = 1.0
 """m s-2 left at rest after gravity was removed with a fused orientation that is a few degrees off."""
 UP_LIMIT_DEG = 15.0
-"""Mean R acc points up within a degree on good devices, for mean acceleration over seconds is gravity."""
+UP_SOUND_DEG = 5.0
+"""Mean R acc points up within a degree on good devices, for mean acceleration over seconds is gravity. Between the two
+a biased accelerometer and axes turned against the orientation look alike."""
 RATE_RATIO = (0.8, 1.25)
 """|gyr| over the rate of the orientation: 0.999 to 1.002 on good devices, 25 % off where an optical one is noisy."""
 CLOSE_RATIO = (0.9, 1.1)
@@ -38,6 +40,9 @@ CLOSE_R = 0.98
 filter smooths, within some hundredths. So it is where a reference's orientation shares all of the gyro's motion."""
 STRIDES_TOLERANCE = 1.0
 """m s-2 around 9.81 over some strides without rest: what changes of speed and a biased accelerometer leave."""
+REMAINS = 0.3
+"""Of gravity over some strides: what a slow filter or an orientation some degrees off leaves of it. No device's scale
+is off so far."""
 DEG = float(np.degrees(1.0))
 FAST_RAD_S = 40.0
 """No body segment turns at 40 rad/s for 1 % of the time: such a figure is in deg/s."""
@@ -66,14 +71,17 @@ _DECLARED = "sensor_to_world"
 # --- gravity ---------------------------------------------------------------------------------------------------------
 
 
-def check_gravity(sensor: Sensor) -> Iterator[Finding]:
-    """Compare the median |acc| of still periods with gravity, and name the unit that would explain it."""
+def check_gravity(sensor: Sensor, carrying: Carried | None) -> Iterator[Finding]:
+    """Compare the median |acc| of still periods with gravity, and name the unit that would explain it.
+
+    ``carrying`` speaks where there is no rest.
+    """
     if sensor.acc is None:
         return
     where = f"imu.acc[{sensor.name}]"
     rest = resting(sensor.acc, sensor.rate_hz)
     if len(rest) < REST_WINDOWS:
-        yield _without_rest(sensor, where, len(rest) * REST_S)
+        yield _without_rest(sensor, where, len(rest) * REST_S, carrying)
         return
     value = float(np.median(rest))
     judge = _gravity_removed if sensor.acc_kind == "gravity_removed" else _specific_force
@@ -103,12 +111,10 @@ def still_windows(acc: FloatArray, rate_hz: float) -> FloatArray:
     return found
 
 
-def _without_rest(sensor: Sensor, where: str, rest_s: float) -> Finding:
+def _without_rest(sensor: Sensor, where: str, rest_s: float, carrying: Carried | None) -> Finding:
     """Judge mean specific force in a frame that stands still, by gyro or orientation: that too is gravity."""
     told = f"only {rest_s:g} s at rest"
-    value = carried_length(sensor)
-    if value is None:
-        value = _turned_length(sensor)
+    value = _turned_length(sensor) if carrying is None else carrying.length
     if value is None or sensor.acc_kind not in ("specific_force", "gravity_removed"):
         return _gross(sensor, where, told)
     told = f"{told}, but over strides {value:.4g} m/s2 in a frame that stands still"
@@ -117,6 +123,9 @@ def _without_rest(sensor: Sensor, where: str, rest_s: float) -> Finding:
         verdict, cause, mend = _gravity_removed(value) if kept else ("NOT ASSESSED", "", "it may be a bias")
     elif abs(value - GRAVITY) <= STRIDES_TOLERANCE:
         verdict, cause, mend = "PASS", "", ""
+    elif value < REMAINS * GRAVITY and abs(value - 1.0) > 0.1:  # 1 is gravity in g
+        verdict, cause = "FAIL", "gravity:removed"
+        mend = "expected 9.81; gravity looks removed but for a rest, declare kind gravity_removed"
     elif not 0.5 < value / GRAVITY < 2:
         verdict, cause, mend = _specific_force(value)
     else:
@@ -246,6 +255,27 @@ def segment_pair_of(
     return _paired(sensor, sensor.gyr @ sensor.rotation.T, time, quat[:, order] * (1, sign, sign, sign))
 
 
+class Pairs:
+    """The pairs of a recording's sensors, each worked out once for all checks."""
+
+    def __init__(self, reference: xr.Dataset | None) -> None:
+        self.reference = reference
+        self._own: dict[str, Pair | None] = {}
+        self._segment: dict[str, Pair | None] = {}
+
+    def own(self, sensor: Sensor) -> Pair | None:
+        """Return the sensor's rate by gyroscope and by its own orientation; None where it has not both."""
+        if sensor.name not in self._own:
+            self._own[sensor.name] = pair_of(sensor)
+        return self._own[sensor.name]
+
+    def segment(self, sensor: Sensor) -> Pair | None:
+        """Return its rate in segment axes and that of the reference's segment; None where there are not both."""
+        if sensor.name not in self._segment:
+            self._segment[sensor.name] = segment_pair_of(sensor, self.reference)
+        return self._segment[sensor.name]
+
+
 def _paired(sensor: Sensor, gyr: FloatArray, time: FloatArray, quat: FloatArray) -> Pair | None:
     rate_hz = min(sensor.rate_hz, median_rate_hz(time))
     if rate_hz <= 0 or any((np.diff(at) <= 0).any() for at in (time, sensor.time)):
@@ -277,13 +307,13 @@ def body_rate(time: FloatArray, quat: FloatArray) -> FloatArray:
     return rate
 
 
-def check_gyro_unit(sensors: Sequence[Sensor], reference: xr.Dataset | None) -> Iterator[Finding]:
+def check_gyro_unit(sensors: Sequence[Sensor], pairs: Pairs) -> Iterator[Finding]:
     """Tell rad/s and deg/s apart: by orientation, per sensor; where there is none, by what bodies do, all together."""
     alone = []
     for sensor in sensors:
         if sensor.gyr is None:
             continue
-        pair = pair_of(sensor) or segment_pair_of(sensor, reference)
+        pair = pairs.own(sensor) or pairs.segment(sensor)
         found = None if pair is None else _unit(sensor, pair)
         if found is None:
             alone.append(sensor)
@@ -370,24 +400,24 @@ def _shaken_s(sensor: Sensor) -> float:
 # --- axes ------------------------------------------------------------------------------------------------------------
 
 
-def check_axes(sensor: Sensor, reference: xr.Dataset | None) -> Iterator[Finding]:
+def check_axes(sensor: Sensor, pairs: Pairs) -> Iterator[Finding]:
     """Check the declared rotation, the gyro's axes against the orientation's and against the reference segment's."""
     yield _rotation(sensor)
     if sensor.gyr is None:
         return
     where = f"imu.gyr[{sensor.name}]"
-    own = pair_of(sensor)
+    own = pairs.own(sensor)
     if sensor.quat is not None:
         yield _axes(where, "gyro axes", own, "its own orientation", OWN_TURNED_DEG, same_device=True)
     if own is not None:
         yield _late(sensor, own)
-    segment = segment_pair_of(sensor, reference)
+    segment = pairs.segment(sensor)
     yield _bias(sensor, own or segment)
     if segment is None or segment.moving() is None:
         return
     limit_deg = SEGMENT_TURNED_DEG.get(sensor.rotation_origin, SEGMENT_TURNED_DEG[""])
     found = _axes(where, "segment axes", segment, f"the reference's {sensor.segment}", limit_deg, same_device=False)
-    yield found if found.verdict == "PASS" else _read_otherwise(sensor, reference, found)
+    yield found if found.verdict == "PASS" else _read_otherwise(sensor, pairs.reference, found)
 
 
 def _agrees(agreed: Agreement | None) -> bool:
@@ -444,7 +474,7 @@ def _resting_rates(sensor: Sensor) -> FloatArray:
 
 def _read_otherwise(sensor: Sensor, reference: xr.Dataset | None, found: Finding) -> Finding:
     """Return the finding, or that the reference's orientations fit when their numbers are read in another way."""
-    full = found.evidence.get("of", 0.0)
+    full, alike = found.evidence.get("of", 0.0), dict(found.evidence)
     by_axes = max((v for k, v in found.evidence.items() if k != "of"), default=0.0) / full if full else 0.0
     for cause, order, sign in (("quaternion:direction", (0, 1, 2, 3), -1), ("quaternion:order", (3, 0, 1, 2), 1),
                                ("quaternion:order+direction", (3, 0, 1, 2), -1)):  # fmt: skip
@@ -454,14 +484,16 @@ def _read_otherwise(sensor: Sensor, reference: xr.Dataset | None, found: Finding
             continue
         scale = np.sqrt((rates.gyr**2).sum() * (rates.by_orientation**2).sum())
         cosine = float((rates.gyr * rates.by_orientation).sum() / max(scale, 1e-12))
+        if found.evidence:
+            alike[cause] = full * max(0.0, cosine)
         if cosine > max(0.85, (found.value or 0.0) + 0.2, by_axes):
             message = (
                 f"cosine {found.value or 0.0:.2f} with {sensor.segment}; it would be {cosine:.2f} with another "
                 f"{cause.partition(':')[2]} of the reference's orientations"
             )
             return Finding(found.check, "FAIL", found.where, message, found.value, cause,
-                           "read the reference's orientations so")  # fmt: skip
-    return found
+                           "read the reference's orientations so", alike)  # fmt: skip
+    return replace(found, evidence=alike)
 
 
 def _rotation(sensor: Sensor) -> Finding:
@@ -478,9 +510,7 @@ def _rotation(sensor: Sensor) -> Finding:
     return Finding("handedness", "PASS", where, f"a right-handed rotation ({sensor.rotation_origin})", 1.0)
 
 
-def _axes(
-    where: str, check: str, pair: Pair | None, whom: str, limit_deg: float, *, same_device: bool
-) -> Finding:
+def _axes(where: str, check: str, pair: Pair | None, whom: str, limit_deg: float, *, same_device: bool) -> Finding:
     """Judge axes that are exchanged or turned round, then any other angle that the rates share motion at."""
     agreed = None if pair is None else pair.agreed
     rates = None if pair is None else pair.moving()
@@ -508,7 +538,7 @@ def _axes(
 def _signed(where: str, check: str, rates: Rates, whom: str, *, same_device: bool) -> Finding:
     scale = max(float(np.sqrt((rates.gyr**2).sum() * (rates.by_orientation**2).sum())), 1e-12)
     shared = rates.gyr.T @ rates.by_orientation / scale  # [from, to]
-    scores = {axes: float(sum(shared[i] @ axes[i] for i in range(3))) for axes in signed_axes()}
+    scores = dict(zip(signed_axes(), np.einsum("ij,aij->a", shared, np.array(signed_axes())).tolist(), strict=True))
     # axes[i] is where gyro axis i points; the score is the cosine between the two rates over all samples.
     best = max(scores, key=lambda axes: scores[axes])
     asis, found = scores[IDENTITY], scores[best]
@@ -566,9 +596,9 @@ class _Reading:
 
     order: str
     way: str
+    quat: FloatArray
     up: FloatArray
     concentration: float
-    agreement: float
 
     @property
     def name(self) -> str:
@@ -597,12 +627,14 @@ def _up(sensor: Sensor, where: str) -> Finding:
     asis = readings[0]
     steadiest = max(reading.concentration for reading in readings)
     if asis.tilt_deg <= UP_LIMIT_DEG and asis.concentration > steadiest - 0.1:
-        return Finding(
-            "quaternion up", "PASS", where, f"turns gravity up, {asis.tilt_deg:.1f} deg off", asis.tilt_deg
-        )  # fmt: skip
+        told = f"turns gravity up, {asis.tilt_deg:.1f} deg off"
+        if asis.tilt_deg <= UP_SOUND_DEG:
+            return Finding("quaternion up", "PASS", where, told, asis.tilt_deg)
+        message = f"{told}: a biased accelerometer, or axes that are not the orientation's"
+        return Finding("quaternion up", "NOT ASSESSED", where, message, asis.tilt_deg)
     if steadiest <= 0.8:
         return Finding("quaternion up", "NOT ASSESSED", where, "it is shaken too much to tell where gravity is")
-    best = max(readings, key=lambda r: (r.concentration + r.agreement) + (0.01 if r.tilt_deg <= UP_LIMIT_DEG else 0.0))
+    best = max(readings, key=lambda reading: _likely(sensor, reading))
     hint = f"read as {best.name} with {best.axis} up it would fit" if best.concentration > 0.9 else "no reading fits"
     message = f"turns gravity {asis.tilt_deg:.0f} deg away from up (world y); {hint}"
     cause = best.cause if best.concentration > 0.9 else "quaternion"
@@ -621,7 +653,13 @@ def _readings(sensor: Sensor) -> Iterator[_Reading]:
             turned = Rotation.from_quat(quat[known], scalar_first=True).apply(sensor.acc[known])
             up = turned.mean(axis=0)
             spread = float(norm(up) / max(norm(turned).mean(), 1e-12))
-            yield _Reading(name, way, up, spread, _agreement(sensor, quat))
+            yield _Reading(name, way, quat, up, spread)
+
+
+def _likely(sensor: Sensor, reading: _Reading) -> float:
+    """Return what speaks for a reading: gravity that stands still, a rate that is the gyro's, then gravity up."""
+    upright = 0.01 if reading.tilt_deg <= UP_LIMIT_DEG else 0.0
+    return reading.concentration + _agreement(sensor, reading.quat) + upright
 
 
 def _agreement(sensor: Sensor, quat: FloatArray) -> float:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from kinbench.alignment import rate_correlation
 from kinbench.inspection.findings import Finding, Sensor, Verdict, norm
 from kinbench.inspection.hinges import check_hinges
 from kinbench.inspection.joints import Explanation, JointRates
@@ -97,8 +96,8 @@ def _joint_axes(joint: _Joint, told: _Told) -> Finding:
     obstacle = _obstacle(joint, told)
     if obstacle:
         return Finding(check, "NOT ASSESSED", where, f"{name}: {obstacle}")
-    best = rate_correlation(told.imu, told.reference, name)
-    if best is None or name not in told.rates.names:
+    best = told.rates.free().get(name)
+    if best is None:
         return Finding(check, "NOT ASSESSED", where, f"{name}: too little motion or overlap")
     if best < BEST_R:
         message = f"{name}: on no axes do the gyros explain its rate, r {best:.2f}; clocks, masks or too little motion"

@@ -7,7 +7,7 @@ are written. A lone peak tells nothing, for one that was cut looks the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,10 +44,10 @@ class Ceiling:
     chance: float
 
 
-def judge_range(where: str, values: FloatArray, true: FloatArray | None = None) -> Finding:
+def judge_range(where: str, values: FloatArray, true: Callable[[], FloatArray | None] = lambda: None) -> Finding:
     """Judge whether (n, 3) values were cut by the sensor's range.
 
-    ``true`` (n, 3) is another source of the same signal, which may say that it went further.
+    ``true`` gives (n, 3) of another source of the same signal, which may say that it went further.
     """
     mend = "mask what is flat; record with a larger range"
     values = _told_once(values)
@@ -77,13 +77,13 @@ def _told_once(values: FloatArray) -> FloatArray:
     return rows
 
 
-def _flat(where: str, values: FloatArray, true: FloatArray | None, mend: str) -> Finding | None:
+def _flat(where: str, values: FloatArray, other: Callable[[], FloatArray | None], mend: str) -> Finding | None:
     """Judge tops that are flat but not equal; None where there is none."""
     for axis, name in enumerate("xyz"):
         runs, level = clipped(values[:, axis])
         if not runs:
             continue
-        told = f"{runs} runs of {name} flat at its extreme {level:.4g}"
+        told, true = f"{runs} runs of {name} flat at its extreme {level:.4g}", other()
         if true is None:
             message = f"{told}; the sensor's range was too small (no second source to confirm it)"
             return Finding("clipping", "FAIL", where, message, float(runs), "clipping", mend)

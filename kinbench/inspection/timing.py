@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import xarray as xr
 
-from kinbench.alignment import Lag, confident, estimate_lag, rate_correlation
+from kinbench.alignment import Lag, confident, estimate_lag
 from kinbench.errors import DataError
-from kinbench.inspection.findings import Finding, FloatArray, median_rate_hz
+from kinbench.inspection.findings import BoolArray, Finding, FloatArray, median_rate_hz, sensors_of
+from kinbench.inspection.joints import GRID_LIMIT_HZ, known_angle
+from kinbench.inspection.rates import low_passed, slices
 from kinbench.recording import Recording
 from kinbench.schema import DOFS
 
@@ -33,6 +35,10 @@ the least step leaves twice as much."""
 EXPLAINED_R = 0.9
 LOOK_S = 30.0
 """So long a span is enough to place a sensor in time: the one in which the sensors turn most."""
+CUTOFF_HZ = 12.0
+LEAST_S = 3.0
+STILL_RAD_S = 0.05
+"""As for the lag itself: the low-pass of both sides, the least overlap, and what is no motion."""
 BLOCK_S = 12.0
 DRIFT_SAMPLES = 2.0
 RATE_PPM = 20000.0
@@ -216,55 +222,95 @@ def _by_segments(check: str, imu: xr.Dataset, reference: xr.Dataset) -> Iterator
 
 def _by_joints(check: str, imu: xr.Dataset, reference: xr.Dataset) -> Iterator[Finding]:
     """Move each sensor in time, and look whether the rates of its joints are explained better."""
-    segments = [str(name) for name in imu["segment"].values]
-    dofs = [DOFS[str(name)] for name in reference["dof"].values]
-    dofs = [dof for dof in dofs if dof.component == 0 and {dof.proximal, dof.distal} <= set(segments)]
-    still = {dof.name: _unexplained(imu, reference, dof.name) for dof in dofs}
+    joints = _Joints(imu, reference)
+    near, far = joints.steps(NEAR_S), joints.steps(FAR_S)
     for at, name in enumerate(str(name) for name in imu["sensor"].values):
-        joints = [dof.name for dof in dofs if segments[at] in (dof.proximal, dof.distal)]
-        joints = [joint for joint in joints if still[joint] is not None and segments.index(segments[at]) == at]
+        asis = joints.left(at, 0)
         where = f"imu[{name}]"
-        if not joints:
+        if asis is None:
             yield Finding(check, "NOT ASSESSED", where, "no joint beside it, or too little motion or overlap")
             continue
-        asis = float(np.mean([still[joint] for joint in joints]))
-        left = dict(zip(NEAR_S, _left(imu, reference, joints, at, NEAR_S), strict=True))
-        in_time = asis < 1 - EXPLAINED_R**2 and asis < CLEARER * min(left.values())
+        left = {step: joints.left(at, step) for step in near}
+        in_time = asis < 1 - EXPLAINED_R**2 and all(one is None or asis < CLEARER * one for one in left.values())
         if not in_time:
-            left |= dict(zip(FAR_S, _left(imu, reference, joints, at, FAR_S), strict=True))
-        best = min(left, key=lambda move_s: left[move_s])
+            left |= {step: joints.left(at, step) for step in far}
+        known = {step: one for step, one in left.items() if one is not None}
+        best = min(known, key=lambda step: known[step], default=0)
         if in_time:
             message = f"{asis:.1%} of its joints' rates is unexplained, and twice as much {NEAR_S[1]:g} s off"
             yield Finding(check, "PASS", where, message, 0.0, within=NEAR_S[1] / 2)
-        elif left[best] < CLEARER * asis and left[best] < 1 - EXPLAINED_R**2:
-            moved_s = _finer(imu, reference, joints, at, best)
-            told = f"where {left[best]:.1%} of its joints' rates is left unexplained and not {asis:.1%}"
-            yield _late(check, name, -moved_s, told)
+        elif best and known[best] < CLEARER * asis and known[best] < 1 - EXPLAINED_R**2:
+            told = f"where {known[best]:.1%} of its joints' rates is left unexplained and not {asis:.1%}"
+            yield _late(check, name, -joints.finer_s(at, best), told)
         else:
-            message = f"{asis:.1%} of its joints' rates is unexplained, moved in time {left[best]:.1%}: too near"
+            least = min(known.values(), default=asis)
+            message = f"{asis:.1%} of its joints' rates is unexplained, moved in time {least:.1%}: too near"
             yield Finding(check, "NOT ASSESSED", where, message)
 
 
-def _unexplained(imu: xr.Dataset, reference: xr.Dataset, joint: str) -> float | None:
-    r = rate_correlation(imu, reference, joint)
-    return None if r is None else 1 - r**2
+class _Joints:
+    """The rates of flexions and the gyros beside them on one grid, so that a sensor can be moved by whole samples."""
+
+    def __init__(self, imu: xr.Dataset, reference: xr.Dataset) -> None:
+        segments = [str(name) for name in imu["segment"].values]
+        sensors = list(sensors_of(imu))
+        time = np.asarray(reference["time"].values, dtype=np.float64)
+        clocks = [sensor.time + sensor.clock_offset_s for sensor in sensors]
+        rates = [median_rate_hz(time), *(sensor.rate_hz for sensor in sensors)]
+        self.rate_hz = min(GRID_LIMIT_HZ, max(rates))
+        cutoff_hz = min(CUTOFF_HZ, 0.4 * min(rates))
+        first_s, last_s = max(time[0], *(at[0] for at in clocks)), min(time[-1], *(at[-1] for at in clocks))
+        grid = np.arange(first_s, last_s, 1.0 / self.rate_hz)
+        self._gyros = {
+            at: low_passed(clock, sensor.gyr, grid, self.rate_hz, cutoff_hz)
+            for at, (sensor, clock) in enumerate(zip(sensors, clocks, strict=True))
+            if sensor.gyr is not None and segments.index(sensor.segment) == at
+        }  # fmt: skip
+        self._rates: list[tuple[int, int, FloatArray, BoolArray]] = []
+        for column, dof in enumerate(DOFS[str(name)] for name in reference["dof"].values):
+            near, far = (segments.index(name) if name in segments else -1 for name in (dof.proximal, dof.distal))
+            if dof.component or near not in self._gyros or far not in self._gyros:
+                continue
+            angle = np.radians(known_angle(reference, column))[:, None]
+            flexion, seen = low_passed(time, angle, grid, self.rate_hz, cutoff_hz)
+            rate = np.gradient(flexion[:, 0], 1.0 / self.rate_hz) if grid.size > 1 else flexion[:, 0]
+            self._rates.append((near, far, np.asarray(rate, dtype=np.float64), seen))
+
+    def steps(self, moves_s: Iterable[float]) -> list[int]:
+        """Return moves in samples of the grid."""
+        return [round(move_s * self.rate_hz) for move_s in moves_s]
+
+    def left(self, sensor: int, later: int) -> float | None:
+        """Return the mean share of its joints' rates that is unexplained with one sensor so many samples later."""
+        ends = [joint for joint in self._rates if sensor in joint[:2]]
+        shares = [one for joint in ends if (one := self._unexplained(joint, sensor, later)) is not None]
+        return float(np.mean(shares)) if shares else None
+
+    def _unexplained(self, joint: tuple[int, int, FloatArray, BoolArray], sensor: int, later: int) -> float | None:
+        near, far, rate, seen = joint
+        other = self._gyros[far if sensor == near else near]
+        moved, fixed = slices(later)[::-1]
+        own = self._gyros[sensor]
+        known = seen[fixed] & other[1][fixed] & own[1][moved]
+        if known.sum() < LEAST_S * self.rate_hz:
+            return None
+        target, given = rate[fixed][known], np.hstack([other[0][fixed][known], own[0][moved][known]])
+        if min(_rms(target), _rms(given)) < STILL_RAD_S:
+            return None
+        target, given = target - target.mean(), given - given.mean(axis=0)
+        gram, shared = given.T @ given, given.T @ target
+        gram += (1e-9 * np.trace(gram) + 1e-12) * np.eye(len(gram))
+        return float(np.clip(1.0 - shared @ np.linalg.solve(gram, shared) / (target @ target), 0.0, 1.0))
+
+    def finer_s(self, sensor: int, about: int) -> float:
+        """Return the move in seconds that leaves least unexplained, by a parabola through three about a step."""
+        width = max(1, round(NEAR_S[1] / 2 * self.rate_hz))
+        three = [self.left(sensor, about + step) for step in (-width, 0, width)]
+        before, here, after = (np.inf if one is None else one for one in three)
+        bend = before - 2 * here + after
+        part = float(np.clip(0.5 * (before - after) / bend, -1.0, 1.0)) if 0 < bend < np.inf else 0.0
+        return (about + part * width) / self.rate_hz
 
 
-def _left(imu: xr.Dataset, reference: xr.Dataset, joints: list[str], at: int, moves_s: tuple[float, ...]) -> FloatArray:
-    """Return the mean share of the joints' rates that is unexplained with one sensor moved, for each move."""
-    found = []
-    for move_s in moves_s:
-        offsets = imu["clock_offset_s"].values.copy()
-        offsets[at] += move_s
-        moved = imu.assign_coords(clock_offset_s=("sensor", offsets, dict(imu["clock_offset_s"].attrs)))
-        known = [one for joint in joints if (one := _unexplained(moved, reference, joint)) is not None]
-        found.append(float(np.mean(known)) if known else np.inf)
-    return np.array(found)
-
-
-def _finer(imu: xr.Dataset, reference: xr.Dataset, joints: list[str], at: int, about_s: float) -> float:
-    """Return the move about ``about_s`` that leaves least unexplained, by a parabola through three."""
-    step_s = NEAR_S[1] / 2
-    left = _left(imu, reference, joints, at, (about_s - step_s, about_s, about_s + step_s))
-    bend = left[0] - 2 * left[1] + left[2]
-    return about_s + float(np.clip(0.5 * step_s * (left[0] - left[2]) / bend, -step_s, step_s)) if bend > 0 else about_s
+def _rms(values: FloatArray) -> float:
+    return float(np.sqrt(np.mean(np.square(values))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ TURNS_DEG = 500.0
 """No joint turns so far; degrees taken for radians are 57 times too many, even of a stiff ankle."""
 BEYOND_DOFS = 3
 """Angles of so many joints are not beyond their limits at once by an offset."""
+BENDING = ("hip_flexion", "knee_flexion", "ankle_dorsiflexion")
 _LEAST_SAMPLES = 50
 
 
@@ -118,13 +120,13 @@ def check_values(sensor: Sensor) -> Iterator[Finding]:
             yield Finding("values", "NOT ASSESSED", where, f"fewer than {_LEAST_SAMPLES} samples")
             continue
         yield _spikes(where, values, sensor.time)
-        yield judge_range(where, values, _turned(sensor) if name == "gyr" else None)
+        yield judge_range(where, values, partial(_turned, sensor if name == "gyr" else None))
         yield _stuck(where, values, sensor.rate_hz)
 
 
-def _turned(sensor: Sensor) -> FloatArray | None:
+def _turned(sensor: Sensor | None) -> FloatArray | None:
     """Return the angular rate by the sensor's own orientation, None where it has none."""
-    if sensor.quat is None:
+    if sensor is None or sensor.quat is None:
         return None
     rate = body_rate(sensor.time, sensor.quat)
     return np.concatenate([rate, rate[-1:]])
@@ -206,9 +208,9 @@ def check_angles(reference: xr.Dataset, *, moving: bool) -> Iterator[Finding]:
     unit = _angle_unit(angles, names, moving)
     yield unit
     remedy = "see the angle unit" if unit.verdict == "FAIL" else ""
-    for name, column in zip(names, angles.T, strict=True):
-        if name in DOFS:
-            yield _angle(name, column, remedy)
+    by_name = {name: column for name, column in zip(names, angles.T, strict=True) if name in DOFS}
+    for name, column in by_name.items():
+        yield _angle(name, column, _exchanged(name, by_name), remedy)
 
 
 def _angle_unit(angles: FloatArray, names: list[str], moving: bool) -> Finding:
@@ -259,8 +261,34 @@ def _usual_span(column: FloatArray) -> float:
     return float(high - low)
 
 
-def _angle(name: str, column: FloatArray, remedy: str = "") -> Finding:
-    """Judge one angle's range; ``remedy`` takes the place of masking where the cause is known."""
+def _exchanged(name: str, angles: Mapping[str, FloatArray]) -> str:
+    """Return the flexion of the same leg that this one would be exchanged with, empty where none is.
+
+    Both must fit the other's limits, and the knee be the one that bends less: in gait it bends the most.
+    """
+    joint, side = name[:-2], name[-2:]
+    if joint not in BENDING:
+        return ""
+    for other in BENDING:
+        if other == joint or other + side not in angles or "knee_flexion" not in (joint, other):
+            continue
+        knee, beside = (angles[each + side] for each in ("knee_flexion", (other, joint)[other == "knee_flexion"]))
+        spans = [_usual_span(column) if np.isfinite(column).any() else np.nan for column in (knee, beside)]
+        if spans[0] < spans[1] and _within(angles[name], other + side) and _within(angles[other + side], name):
+            return other + side
+    return ""
+
+
+def _within(column: FloatArray, name: str) -> bool:
+    low, high = DOFS[name].limits_deg
+    return bool(np.nanmin(column) >= low and np.nanmax(column) <= high)
+
+
+def _angle(name: str, column: FloatArray, other: str, remedy: str = "") -> Finding:
+    """Judge one angle's range; ``remedy`` takes the place of masking where the cause is known.
+
+    ``other`` is an angle that it may have been exchanged with.
+    """
     dof, where = DOFS[name], f"reference.angle[{name}]"
     known = column[np.isfinite(column)]
     if known.size < _LEAST_SAMPLES:
@@ -277,6 +305,10 @@ def _angle(name: str, column: FloatArray, remedy: str = "") -> Finding:
     outside = (known < dof.limits_deg[0]) | (known > dof.limits_deg[1])
     turned = -known
     message = f"{told}, {outside.mean():.1%} outside {dof.limits_deg[0]:g} to {dof.limits_deg[1]:g}"
+    if other:
+        first, second = sorted((name[:-2], other[:-2]))
+        return Finding("angle range", "FAIL", where, f"{message}; it looks exchanged with {other}",
+                       float(outside.mean()), f"label:{first}<->{second}", f"exchange it with {other}")  # fmt: skip
     if dof.plane == "sagittal" and turned.min() >= dof.limits_deg[0] and turned.max() <= dof.limits_deg[1]:
         return Finding("angle range", "FAIL", where, f"{message}; its sign looks turned", float(outside.mean()), "sign",
                        "turn its sign")  # fmt: skip
