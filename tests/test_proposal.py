@@ -311,6 +311,27 @@ def test_from_dot_files_and_a_mot_to_a_validated_store(tmp_path, walk):
     assert not report.damaged and not report.breaches and not report.unread
 
 
+@pytest.mark.parametrize("apart_s", [0, 1])
+@pytest.mark.parametrize("tags", [("D422CD00A1B2", "D422CD00A1B3"), ("Thigh_R", "Shank_R")])
+def test_the_day_and_time_behind_a_sensors_name_are_no_part_of_it(tmp_path, walk, tags, apart_s):
+    for trial in (1, 2):
+        folder = tmp_path / "P01" / f"walk{trial}"
+        folder.mkdir(parents=True)
+        for number, (tag, part) in enumerate(zip(tags, ("thigh_r", "shank_r"), strict=True)):
+            force, rate = walk["sensors"][part]
+            write_dot(folder, f"{tag}_20241209_17310{trial + 4 * number * apart_s}", (force[:900], rate[:900]))
+    proposal = LabAdapter().propose(tmp_path)
+    found = {guess.field: guess for guess in proposal.guesses}
+    assert found["imu.files"].value == "{subject}/walk{trial}/{sensor}_????????_??????.csv"
+    assert [re.search(rf'^ +"?{tag}"?: ', proposal.manifest, re.MULTILINE) is not None for tag in tags] == [True, True]
+
+
+def test_an_archive_is_to_be_unpacked(tmp_path):
+    (tmp_path / "walk.zip").write_bytes(b"PK")
+    with pytest.raises(DataError, match=r"unpack 'walk\.zip' first"):
+        LabAdapter().propose(tmp_path)
+
+
 def write_dot(folder, name, signals):
     """A Movella DOT export in rate quantities: header lines, microseconds, m s-2, deg s-1."""
     force, rate = signals

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kinbench.contracts import Guess, Progress, Proposal, ignore
 from kinbench.errors import DataError, UsageError
+from kinbench_adapters._lab.patterns import list_files
 from kinbench_adapters._lab.proposal.clocks import guess_masks, guess_segments, guess_sync, known_segments, measure
 from kinbench_adapters._lab.proposal.drafting import Drafts, draft
 from kinbench_adapters._lab.proposal.folder import look_around
@@ -21,6 +22,9 @@ from kinbench_adapters._lab.proposal.sensing import look_at_sensors
 from kinbench_adapters._lab.proposal.truth import look_at_truth
 
 __all__ = ["propose"]
+
+_PACKED = (".zip", ".7z", ".rar", ".gz", ".tgz", ".tar", ".xz")
+_SHOWN = 5
 
 
 def propose(raw: Path, *, to: Path | None = None, on_progress: Progress = ignore) -> Proposal:
@@ -52,6 +56,8 @@ def _look(raw: Path, on_progress: Progress) -> Seen:
             f"none of {len(around.names)} files holds sensors' signals or joint angles that a reader knows; "
             "'kinbench info lab' shows what a manifest can describe"
         ]
+        packed = [name for name in list_files(raw) if Path(name).suffix.lower() in _PACKED]
+        problems += [f"unpack '{name}' first: archives are not looked into" for name in packed[:_SHOWN]]
         raise DataError([*problems, *around.refusals], where=raw)
     return Seen(raw, around, sensing, truth, markers)
 

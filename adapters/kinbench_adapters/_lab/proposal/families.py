@@ -13,6 +13,9 @@ from kinbench_adapters._lab.proposal.vocabulary import read_place
 DEVICE = re.compile(r"(?<![0-9A-Za-z])(?:[0-9A-F]{8}|D4[0-9A-F]{10})(?![0-9A-Za-z])")
 """The identifiers that Xsens and Movella devices have: eight hexadecimal digits, or twelve that begin with D4."""
 
+_STAMP = re.compile(r"(?<![0-9A-Za-z])\d{8}[-_]?\d{6}(?:[-_]\d{3})?(?![0-9A-Za-z])")
+"""The day and the time that apps write behind a sensor's name: to the second, so each of one recording has its own."""
+
 _SUBJECT = re.compile(
     r"(?:^|(?<=[/_\-. ]))"
     r"((?:s|p|sub|subj|subject|participant|patient|person|pat|proband|vp|ab|tf|f|m)[-_]?\d{1,3})(?=[/_\-. ]|$)",
@@ -47,12 +50,18 @@ def skeleton(name: str) -> str:
     return re.sub(r"\d+", "0", plain)
 
 
+def unstamped(names: Sequence[str]) -> dict[str, str]:
+    """Return names with ``?`` for every digit of a time stamp, where they are told apart without; else as they are."""
+    found = {name: _STAMP.sub(lambda stamp: re.sub(r"\d", "?", stamp[0]), name) for name in names}
+    return found if len(set(found.values())) == len(found) else {name: name for name in names}
+
+
 def name_files(names: Sequence[str], sensors: Mapping[str, str] | None = None) -> Naming:
     """Return the pattern that fits the given files and no others of theirs, with fields for what differs.
 
     ``sensors`` gives the text in each name that is the sensor's, where each sensor has a file.
     """
-    marked = {name: name for name in names}
+    marked = unstamped(names)
     how: dict[str, str] = {}
     if sensors is not None:
         for name, sensor in sensors.items():
@@ -129,7 +138,7 @@ def sensors_by_name(names: Sequence[str]) -> dict[str, str] | None:
 
     Where one is, there must be several, or the file of one sensor would be taken for one of many.
     """
-    devices = {name: DEVICE.findall(name) for name in names}
+    devices = {name: DEVICE.findall(_STAMP.sub("", name)) for name in names}  # eight digits of a day are no device's
     if all(devices.values()):
         return {name: found[-1] for name, found in devices.items()}
     words = {name: _place_text(name) for name in names}

@@ -14,6 +14,7 @@ from kinbench_adapters._lab.proposal.families import (
     sensors_by_difference,
     sensors_by_name,
     skeleton,
+    unstamped,
 )
 from kinbench_adapters._lab.proposal.looks import Look, look_at, why_unread
 from kinbench_adapters._lab.proposal.signals import Signals, find_signals
@@ -140,8 +141,8 @@ def _sample(names: Sequence[str], sensors: Mapping[str, str] | None) -> list[str
         places = sorted({0, len(names) // 2, len(names) - 1})
         return [names[place] for place in places] if len(names) > MOST_SENSORS else list(names)
     recordings: dict[str, list[str]] = {}
-    for name in names:
-        head, _, tail = name.rpartition(sensors[name])
+    for name, plain in unstamped(names).items():
+        head, _, tail = plain.rpartition(sensors[name])
         recordings.setdefault(f"{head}\0{tail}", []).append(name)
     keys = list(recordings)
     chosen = sorted({0, len(keys) // 2, len(keys) - 1}) if len(keys) > MOST_RECORDINGS else range(len(keys))
