@@ -192,9 +192,13 @@ def read_manifest(path: Path) -> tuple[Manifest, Path]:
 
 
 def _told_already(empty: Mistake, found: Iterable[Mistake]) -> bool:
-    """Whether of an empty key something better is said: what its value is expected to be."""
+    """Whether something better is said of an empty key: what its value is expected to be, or that it is needed."""
     key = empty[1].split(": ")[0]
-    return any(line == empty[0] and sentence.startswith(f"{key}: ") for line, sentence in found)
+    above, _, name = key.rpartition(".")
+    return any(
+        sentence.startswith(f"{key}: ") or (sentence.startswith(f"{above}: ") and f"'{name}'" in sentence)
+        for _, sentence in found
+    )
 
 
 def _root(manifest: Manifest, text: ManifestText) -> Path:
