@@ -372,7 +372,9 @@ def _write_folds(
         {
             "protocol": asdict(protocol.card), "task": _task(task), "kinbench": __version__,
             "spans": "[recording, start, stop): samples at the task's rate from the recording's first imu sample; "
-            "a training window lies inside one span and one run, a test scores every used sample of its spans once",
+            "a training window lies inside one span and one run, a test scores every used sample of its spans once; "
+            "a run counts training windows by the stride from where a span and a run begin together, the windows of an "
+            "npz from where a run begins: where a span begins inside a run, cut them anew from csv or folders",
             "folds": [
                 {
                     "name": fold.name, "digest": fold_digest(fold, task, protocol.card),
