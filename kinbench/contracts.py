@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -227,17 +227,45 @@ class SelfNormalisingModel(Model, Protocol):
         ...
 
 
-@runtime_checkable
-class SweepingModel(Model, Protocol):
-    """A model that is fitted on many sets of sensors for little more than the cost of one."""
+class Summary(Protocol):
+    """All that a model learns from some windows, as sums that add up: those of two sets of windows to those of both.
 
-    def fit_subsets(
-        self, train: Batches, valid: Batches, subsets: Sequence[tuple[str, ...]], *, seed: int
-    ) -> Iterator[Model]:
+    Adding changes neither. ``nbytes`` is how much memory one takes.
+    """
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory it takes."""
+        ...
+
+    def __add__(self, other: Self, /) -> Self:
+        """Return the summary of the windows of both."""
+        ...
+
+
+S = TypeVar("S", bound=Summary)
+
+
+@runtime_checkable
+class AdditiveModel(Model, Protocol[S]):
+    """A model that learns from windows only through sums over them, with all sensors or with any set of them.
+
+    A run then reads each person's windows once, for all folds and all sets of sensors.
+    """
+
+    def summarise(self, batches: Batches) -> S:
+        """Return the summary of some windows, possibly none.
+
+        That of several persons is, to the bit, those of each added up in the order of their numbers.
+        """
+        ...
+
+    def fit_from(self, train: S, valid: S, subsets: Sequence[tuple[str, ...]], *, seed: int) -> Iterator[Model]:
         """Yield, for each of ``subsets`` (segments) in order, a model as ``fit`` on windows of these sensors alone.
 
-        ``train`` and ``valid`` hold all sensors. The errors must be those of refitting, to 1e-9 of them, and a yielded
-        model may not depend on which other sets are asked for: a resumed run asks for fewer.
+        The summaries are those of windows with all sensors, and stay as they are. With all sensors the model is that of
+        ``fit`` to the bit, with fewer its errors are, to 1e-9 of them. It may not depend on which other sets are asked
+        for: a resumed run asks for fewer.
         """
         ...
 

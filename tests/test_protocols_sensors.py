@@ -2,10 +2,13 @@
 
 import hashlib
 from dataclasses import replace
+from functools import reduce
 from itertools import combinations
+from operator import add
 
 import numpy as np
 import pytest
+from kinbench_benchmarks.models._sums import Sums
 from kinbench_benchmarks.models.ridge import Ridge
 from kinbench_benchmarks.protocols import (
     PLACEMENT_STRESS,
@@ -232,30 +235,41 @@ def tell(what):
         file.write(what + "\\n")
 
 
-class Refit(Ridge):
-    """Ridge that is fitted anew for every set of sensors, and tells what it is given."""
-    fit_subsets = None
+class Refit:
+    """Ridge that hides its sums, is fitted anew for every set of sensors, and tells what it is given."""
+
+    card = Ridge.card
+
+    def __init__(self):
+        ridge = Ridge()
+        self.ridge, self.predict, self.adapt, self.save, self.load = (
+            ridge, ridge.predict, ridge.adapt, ridge.save, ridge.load
+        )
 
     def fit(self, train, valid, *, seed):
         tell(f"fit {len(train)} {len(valid)} {'+'.join(train.spec.segments)} {train.signals.shape[1]}")
-        super().fit(train, valid, seed=seed)
+        self.ridge.fit(train, valid, seed=seed)
 
 
-class Sweep(Ridge):
-    """Ridge that tells of its sweeps."""
+class Sums(Ridge):
+    """Ridge that tells of whom it reads and what it is fitted on."""
 
-    def fit_subsets(self, train, valid, subsets, *, seed):
-        tell("sweep " + " ".join(map("+".join, subsets)))
-        yield from super().fit_subsets(train, valid, subsets, seed=seed)
+    def summarise(self, batches):
+        tell(f"read {len(batches)} {len(set(batches.person))}")
+        return super().summarise(batches)
+
+    def fit_from(self, train, valid, subsets, *, seed):
+        tell("fit " + " ".join(map("+".join, subsets)))
+        yield from super().fit_from(train, valid, subsets, seed=seed)
 
 
 class Broken(Ridge):
-    """A sweep that ends too early."""
+    """Fits that end too early."""
 
-    def fit_subsets(self, train, valid, subsets, *, seed):
-        yield from super().fit_subsets(train, valid, subsets[:1], seed=seed)
+    def fit_from(self, train, valid, subsets, *, seed):
+        yield from super().fit_from(train, valid, subsets[:2], seed=seed)
 '''
-POINTS = [("kinbench.models", "\n".join(f"toy-{kind.lower()} = toy_sensors:{kind}" for kind in ("Refit", "Sweep",
+POINTS = [("kinbench.models", "\n".join(f"toy-{kind.lower()} = toy_sensors:{kind}" for kind in ("Refit", "Sums",
            "Broken")))]  # fmt: skip
 
 
@@ -321,10 +335,11 @@ class Few:
         return [f for f in folds if all(f.condition[name] in values for name, values in self.wanted.items())]
 
 
-def test_a_sweep_gives_what_refitting_gives_and_keeps_its_keys_apart(pair):
-    whole = run(planned(pair, [SENSOR_SUBSETS_UG, SENSOR_SUBSETS_UA], ["toy-sweep"]))
+def test_sums_give_what_refitting_gives_and_keeps_its_keys_apart(pair):
+    whole = run(planned(pair, [SENSOR_SUBSETS_UG, SENSOR_SUBSETS_UA], ["toy-sums"]))
     assert not whole.failed and len(whole.made) == 2 * 3 * 3
-    assert log(pair) == ["sweep thigh shank"] * 3  # ua takes up what ug left on disk
+    told = log(pair)  # ua takes up what ug left on disk
+    assert [line for line in told if line.startswith("fit")] == ["fit thigh+shank thigh shank"] * 3
     alone = run(planned(pair, [SENSOR_SUBSETS_UG, SENSOR_SUBSETS_UA], ["toy-refit"]))
     told = log(pair)
     assert len(told) == 9 and {line.rsplit(" ", 2)[1] for line in told} == {"thigh", "shank", "thigh+shank"}
@@ -338,22 +353,24 @@ def test_a_sweep_gives_what_refitting_gives_and_keeps_its_keys_apart(pair):
         )  # fmt: skip
 
 
-def test_a_sweep_resumed_or_shared_gives_the_same_bits(pair):
-    whole = run(planned(pair, [SENSOR_SUBSETS_UG], ["toy-sweep"], "whole"))
-    halves = planned(pair, [SENSOR_SUBSETS_UG], ["toy-sweep"], "halves")
+def test_sums_resumed_or_shared_give_the_same_bits(pair):
+    whole = run(planned(pair, [SENSOR_SUBSETS_UG], ["toy-sums"], "whole"))
+    read = [line for line in log(pair) if line.startswith("read")]
+    assert len(read) == 3 and all(line.endswith(" 1") for line in read)  # each person once, for all folds and sensors
+    halves = planned(pair, [SENSOR_SUBSETS_UG], ["toy-sums"], "halves")
     some = replace(halves, cells=tuple(cell for cell in halves.cells if "thigh" not in cell.fold.name))
     assert len(run(some).made) == 3
     log(pair)
-    rest = run(planned(pair, [SENSOR_SUBSETS_UG], ["toy-sweep"], "halves"))
-    assert len(rest.made) == 6 and log(pair) == ["sweep thigh"] * 3
-    shared = run(planned(pair, [SENSOR_SUBSETS_UG], ["toy-sweep"], "shared"), workers=2)
+    rest = run(planned(pair, [SENSOR_SUBSETS_UG], ["toy-sums"], "halves"))
+    assert len(rest.made) == 6 and log(pair).count("fit thigh+shank thigh") == 3
+    shared = run(planned(pair, [SENSOR_SUBSETS_UG], ["toy-sums"], "shared"), workers=2)
     for result in whole.results:
         bytes_ = {(pair / name / f"{result.key}.npz").read_bytes() for name in ("whole", "halves", "shared")}
         assert len(bytes_) == 1
     assert [r.key for r in shared.results] == [r.key for r in whole.results] == [r.key for r in rest.results]
 
 
-def test_a_sweep_that_breaks_fails_its_cells_and_no_others(pair):
+def test_fits_that_break_fail_their_cells_and_no_others(pair):
     done = run(planned(pair, [SENSOR_SUBSETS_UG], ["toy-broken"]))
     assert {r.fold.condition["sensors"] for r in done.made if r.done} == {"thigh", "thigh+shank"}
     assert {r.fold.condition["sensors"] for r in done.failed} == {"shank"}
@@ -436,46 +453,90 @@ def moved(models, by_deg):
     """Models whose every answer is moved by so much."""
     for model in models:
         known = model._fitted
-        weights = known.weights.copy()
-        weights[:, -1] += by_deg
-        model._fitted = replace(known, weights=weights)
+        model._fitted = replace(known, map=replace(known.map, intercept=known.map.intercept + by_deg))
         yield model
 
 
 class Short(Ridge):
-    def fit_subsets(self, train, valid, subsets, *, seed):
-        yield from super().fit_subsets(train, valid, subsets[1:], seed=seed)
+    def fit_from(self, train, valid, subsets, *, seed):
+        asked = subsets[1:] if len(subsets) > 1 else subsets
+        yield from super().fit_from(train, valid, asked, seed=seed)
 
 
 class Off(Ridge):
-    def fit_subsets(self, train, valid, subsets, *, seed):
-        yield from moved(super().fit_subsets(train, valid, subsets, seed=seed), 0.01)
+    def fit_from(self, train, valid, subsets, *, seed):
+        for sensors, model in zip(subsets, super().fit_from(train, valid, subsets, seed=seed), strict=True):
+            yield model if sensors == train.spec.segments else next(moved([model], 0.01))
 
 
 class Sociable(Ridge):
-    def fit_subsets(self, train, valid, subsets, *, seed):
-        yield from moved(super().fit_subsets(train, valid, subsets, seed=seed), 1e-5 * len(subsets))
+    def fit_from(self, train, valid, subsets, *, seed):
+        yield from moved(super().fit_from(train, valid, subsets, seed=seed), 1e-5 * (len(subsets) - 1))
+
+
+class Reader(Ridge):
+    """Scales what it reads by its own windows, so that sums of persons are not those of all."""
+
+    def summarise(self, batches):
+        level = np.nanstd(batches.x) if len(batches) else 1.0
+        return super().summarise(replace(batches, signals=(batches.signals / level).astype(np.float32)))
+
+
+class Unsorted(Ridge):
+    """Adds persons up in another order than their numbers'."""
+
+    def summarise(self, batches):
+        persons = np.unique(batches.person[: len(batches)])[::-1]
+        if len(persons) < 2:
+            return super().summarise(batches)
+        parts = [np.flatnonzero(batches.person == person) for person in persons]
+        return reduce(add, (super(Unsorted, self).summarise(part_of(batches, part)) for part in parts))
+
+
+class Greedy(Ridge):
+    """Adds in place."""
+
+    def summarise(self, batches):
+        return InPlace(**vars(super().summarise(batches)))
+
+
+class InPlace(Sums):
+    def __add__(self, other):
+        total = super().__add__(other)
+        self.__dict__.update(vars(total))
+        return self
+
+
+def part_of(batches, index):
+    return replace(
+        batches, starts=batches.starts[index], person=batches.person[index], present=batches.present[index]
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("model", "says"),
-    [(Short, "one model for each set"), (Off, "must predict as one fitted"), (Sociable, "not depend on which other")],
-)
-def test_a_model_that_sweeps_is_held_to_its_promise(model, says):
-    check_model(Ridge)
+    [
+        (Short, "one model for each set"), (Off, "must predict as one fitted on windows of these sensors"),
+        (Sociable, "not depend on which other"), (Reader, "in the order of their numbers, must predict as one fitted"),
+        (Unsorted, "in the order of their numbers, must predict as one fitted"), (Greedy, "once more in the order"),
+    ],
+)  # fmt: skip
+def test_a_model_that_adds_up_is_held_to_its_promise(model, says):
     with pytest.raises(AssertionError, match=says):
         check_model(model)
 
 
-def test_ridge_from_a_sweep_is_saved_and_taken_up_like_any(pair, tmp_path):
+def test_ridge_adds_up(pair, tmp_path):
+    check_model(Ridge)
     space = Workspace((store.open(pair / "pair.zarr"),), pair / "cache")
     (fold, *_) = UG.folds(space.data(PAIR, "pair").entries, PAIR)
     train, valid = (space.batches(fold, PAIR, fold.roles[role]) for role in ("fit", "validation"))
-    (swept,) = Ridge().fit_subsets(train, valid, [("shank",)], seed=0)
+    ridge = Ridge()
+    (some,) = ridge.fit_from(ridge.summarise(train), ridge.summarise(valid), [("shank",)], seed=0)
     (tmp_path / "kept").mkdir()
-    swept.save(tmp_path / "kept")
+    some.save(tmp_path / "kept")
     again = Ridge()
     again.load(tmp_path / "kept")
     x = train.narrowed(("shank",)).x[:3]
-    assert again.predict(x).tobytes() == swept.predict(x).tobytes()
-    assert isinstance(Ridge(), contracts.SweepingModel)
+    assert again.predict(x).tobytes() == some.predict(x).tobytes()
+    assert isinstance(Ridge(), contracts.AdditiveModel)

@@ -17,7 +17,7 @@ class ModelChoice:
     """One model with its settings, before any is made for a fold.
 
     ``selector`` is written one way only (settings sorted). ``adapts``: it has ``adapt``, ``save`` and ``load``;
-    ``normalises``: it has ``normalise``; ``sweeps``: it has ``fit_subsets``.
+    ``normalises``: it has ``normalise``; ``additive``: it has ``summarise`` and ``fit_from``.
     """
 
     selector: str
@@ -27,7 +27,7 @@ class ModelChoice:
     distribution: str
     distribution_version: str
     adapts: bool
-    sweeps: bool = False
+    additive: bool = False
     normalises: bool = False
 
     def lacks(self, fold: Fold) -> str | None:
@@ -49,8 +49,7 @@ class ModelChoice:
 class Cell:
     """One thing to score. ``key`` names its result, ``fit_key`` the fitted model, which cells may share.
 
-    Cells of one ``job_key`` are run together: they share a fitted model, or the sweep over sets of sensors that it
-    comes from.
+    Cells of one ``job_key`` are run together: they share a fitted model, or the sums that it is fitted from.
     """
 
     protocol: ProtocolCard
@@ -62,11 +61,6 @@ class Cell:
     key: str
     fit_key: str
     job_key: str
-
-    @property
-    def swept(self) -> bool:
-        """Whether its model comes from a sweep: always where it can, so that a resumed run gives the same bits."""
-        return self.model.sweeps and self.fold.segments is not None
 
     @property
     def dataset(self) -> str:

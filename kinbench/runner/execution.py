@@ -32,7 +32,7 @@ from kinbench.runner.workspace import Workspace
 
 @dataclass(frozen=True)
 class Job:
-    """Cells that share one fitted model, or one sweep, in order; those of one model stand together."""
+    """Cells that share one fitted model, or the sums of one fit, in order; those of one model stand together."""
 
     cells: tuple[Cell, ...]
     results: Path
@@ -133,7 +133,7 @@ def _same(space: Workspace) -> Workspace:
 
 
 def _jobs(cells: Sequence[Cell], folder: Path, limit: int | None, fail_fast: bool) -> list[Job]:
-    """Group cells by fitted model or sweep: what shares one is run by one worker, and is fitted once."""
+    """Group cells by fitted model or sums: what shares them is run by one worker, and is fitted once."""
     groups: dict[str, dict[str, list[Cell]]] = {}
     for cell in cells:
         groups.setdefault(cell.job_key, {}).setdefault(cell.fit_key, []).append(cell)

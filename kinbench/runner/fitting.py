@@ -1,4 +1,8 @@
-"""A model fitted once for every cell that shares it, kept on disk where the model can be kept."""
+"""A model fitted once for every cell that shares it, kept on disk where the model can be kept.
+
+One that learns from sums is fitted from those of its persons, each made once per process: the sums of a fold are added
+in the order in which the model adds them itself, so that what is shared, kept or read again changes no bit.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +11,27 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add, attrgetter
 from pathlib import Path
 from typing import Any
 
-from kinbench.contracts import AdaptiveModel, Model
+from kinbench.contracts import AdaptiveModel, AdditiveModel, Model, Summary
 from kinbench.errors import DataError
 from kinbench.files import canonical, sync_folder
-from kinbench.protocol import Fold
+from kinbench.perturbations import Change
+from kinbench.protocol import FIT_ROLES, Fold, Role
+from kinbench.recording import Span
 from kinbench.results import STAGING
 from kinbench.runner.cells import Cell
 from kinbench.runner.stopwatch import Stopwatch
+from kinbench.runner.summaries import Part
 from kinbench.runner.workspace import Workspace
 from kinbench.windows import Batches
 
 _WEIGHTS = "model"
 _ABOUT = "fit.json"
+_EMPTY = "the spans to fit on hold no window"
 
 
 @dataclass(frozen=True)
@@ -35,7 +45,7 @@ class Fitted:
 
 
 class Fits:
-    """The fitted models of one job's cells, in their order: one, or those of a sweep over sets of sensors.
+    """The fitted models of one job's cells, in their order: one, or those of several sets of sensors from one sum.
 
     A fit that failed fails again at once, for each of them.
     """
@@ -46,7 +56,7 @@ class Fits:
         self._cells = cells
         self._fit_key = ""
         self._in_memory: Fitted | None = None
-        self._sweep: Iterator[tuple[str, Fitted]] | None = None
+        self._from: Iterator[tuple[str, Fitted]] | None = None
         self._failure: Exception | SystemExit | None = None
 
     def take(self, cell: Cell, watch: Stopwatch) -> Fitted:
@@ -70,46 +80,82 @@ class Fits:
         return self._in_memory
 
     def _fit(self, cell: Cell, kept: Path, watch: Stopwatch) -> Fitted:
-        fitted = self._from_sweep(cell, watch) if cell.swept else self._alone(cell, watch)
+        fitted = self._summed(cell, watch) if cell.model.additive else self._alone(cell, watch)
         if isinstance(fitted.model, AdaptiveModel):
             _save(fitted.model, fitted, kept)
         return fitted
 
     def _alone(self, cell: Cell, watch: Stopwatch) -> Fitted:
-        train, valid = self._windows(cell, cell.fold)
+        train, valid = (self._windows(cell, cell.fold, role, self._spans(cell, role)) for role in FIT_ROLES)
+        if len(train) == 0:
+            raise DataError(_EMPTY)
         model = self._space.model(cell.model)
         with watch.time("fit"):
             model.fit(train, valid, seed=cell.seed)
-        return _described(model, train, valid)
+        return _described(model, len(train), len(valid))
 
-    def _from_sweep(self, cell: Cell, watch: Stopwatch) -> Fitted:
-        """Return the sweep's model of one cell; the first one's time holds what all of them share."""
-        if self._sweep is None:
-            self._sweep = self._begin(cell)
+    def _summed(self, cell: Cell, watch: Stopwatch) -> Fitted:
+        """Return one cell's model; the time of the first holds what all of them share."""
         with watch.time("fit"):
-            return next(fitted for fit_key, fitted in self._sweep if fit_key == cell.fit_key)
+            if self._from is None:
+                self._from = self._begin(cell)
+            return next(fitted for fit_key, fitted in self._from if fit_key == cell.fit_key)
 
     def _begin(self, cell: Cell) -> Iterator[tuple[str, Fitted]]:
         """Yield (fit key, fitted model) of every set of sensors that this job has and that is not kept on disk."""
-        wanted = {c.fit_key: c.fold.segments or () for c in self._cells if not self._kept(c).is_dir()}
-        train, valid = self._windows(cell, replace(cell.fold, segments=None))
-        models = self._space.model(cell.model).fit_subsets(train, valid, tuple(wanted.values()), seed=cell.seed)
-        for fit_key, model in zip(wanted, models, strict=True):
-            yield fit_key, _described(model, train, valid)
+        wanted = {c.fit_key: c.fold.narrowed(c.task).segments for c in self._cells if not self._kept(c).is_dir()}
+        model = self._space.model(cell.model)
+        (train, count), (valid, judged) = (self._sums(cell, model, role) for role in FIT_ROLES)
+        if count == 0:
+            raise DataError(_EMPTY)
+        models = model.fit_from(train, valid, tuple(wanted.values()), seed=cell.seed)
+        for fit_key, fitted in zip(wanted, models, strict=True):
+            yield fit_key, _described(fitted, count, judged)
 
-    def _windows(self, cell: Cell, fold: Fold) -> tuple[Batches, Batches]:
-        train = self._space.batches(fold, cell.task, fold.roles["fit"], fold.fit_copies)
-        valid = self._space.batches(fold, cell.task, fold.roles.get("validation", ()))
-        if len(train) == 0:
-            raise DataError("the spans to fit on hold no window")
-        return train, valid
+    def _sums(self, cell: Cell, model: AdditiveModel[Any], role: Role) -> tuple[Summary, int]:
+        """Return the summary of a role's windows with all sensors, and how many they are."""
+        fold = replace(cell.fold, segments=None)
+        persons = {str(entry.key): entry.person for entry in self._space.entries(fold, cell.task)}
+        by_person: dict[str, list[Span]] = {}
+        for span in sorted(self._spans(cell, role)):
+            by_person.setdefault(persons.get(span.key, ""), []).append(span)
+        parts = [self._part(cell, model, fold, role, tuple(spans)) for spans in by_person.values()]
+        held = sorted((part for part in parts if part.windows), key=attrgetter("person"))
+        if not held:
+            return model.summarise(self._windows(cell, fold, role, ())), 0
+        return reduce(add, (part.summary for part in held)), sum(part.windows for part in held)
+
+    def _part(self, cell: Cell, model: AdditiveModel[Any], fold: Fold, role: Role, spans: tuple[Span, ...]) -> Part:
+        """Return the summary of one person's spans, made once per process.
+
+        There a model's selector, a task, the stores and a span stand for the same data throughout.
+        """
+
+        def make() -> Part:
+            batches = self._windows(cell, fold, role, spans)
+            return Part(int(batches.person[0]) if len(batches) else 0, len(batches), model.summarise(batches))
+
+        changes = (fold.fit_changes, _copies(fold, role))
+        key = (cell.model.selector, cell.task, self._space.datasets(fold), changes, spans)
+        return self._space.summaries.take(key, make)
+
+    def _windows(self, cell: Cell, fold: Fold, role: Role, spans: Sequence[Span]) -> Batches:
+        return self._space.batches(fold, cell.task, spans, _copies(fold, role))
+
+    def _spans(self, cell: Cell, role: Role) -> tuple[Span, ...]:
+        return cell.fold.roles.get(role, ())
 
     def _kept(self, cell: Cell) -> Path:
         return self._folder / "models" / cell.fit_key
 
 
-def _described(model: Model, train: Batches, valid: Batches) -> Fitted:
-    return Fitted(model, {"fit": len(train), "validation": len(valid)}, notes_of(model), _parameters(model))
+def _copies(fold: Fold, role: Role) -> tuple[tuple[Change, ...], ...]:
+    """Return the copies that are learnt from; validation is none."""
+    return fold.fit_copies if role == "fit" else ()
+
+
+def _described(model: Model, train: int, valid: int) -> Fitted:
+    return Fitted(model, {"fit": train, "validation": valid}, notes_of(model), _parameters(model))
 
 
 def notes_of(model: object) -> tuple[str, ...]:

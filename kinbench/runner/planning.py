@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kinbench import plugins, results
-from kinbench.contracts import AdaptiveModel, BenchmarkProtocol, Model, SelfNormalisingModel, SweepingModel
+from kinbench.contracts import AdaptiveModel, AdditiveModel, BenchmarkProtocol, Model, SelfNormalisingModel
 from kinbench.engines import THREADS
 from kinbench.errors import KinbenchError, NotApplicable, UsageError
 from kinbench.files import canonical, digest_object
@@ -150,7 +150,7 @@ def _choice(selector: str) -> ModelChoice:
     return ModelChoice(
         selector=_written(name, settings), name=name, settings=settings, card=model.card,
         distribution=plugin.distribution, distribution_version=plugin.version, adapts=isinstance(model, AdaptiveModel),
-        sweeps=isinstance(model, SweepingModel), normalises=isinstance(model, SelfNormalisingModel),
+        additive=isinstance(model, AdditiveModel), normalises=isinstance(model, SelfNormalisingModel),
     )  # fmt: skip
 
 
@@ -225,13 +225,14 @@ def _cells_of(
 class _Named:
     """A fold and all that keys are made of besides a model and a seed: digests, and the texts of what it uses.
 
-    ``used`` and ``fitted`` are canonical texts of recordings' digests by key.
+    ``fit`` and ``whole`` tell what is fitted on, with the fold's sensors and with all; ``used`` and ``fitted`` are
+    canonical texts of recordings' digests by key.
     """
 
     fold: Fold
     digest: str
     fit: str
-    sweep: str | None
+    whole: str
     used: bytes
     fitted: bytes
 
@@ -246,7 +247,7 @@ class _Named:
         return [
             cls(
                 fold=fold, digest=fold_digest(fold, task, card), fit=fit_digest(fold, task),
-                sweep=None if fold.segments is None else fit_digest(replace(fold, segments=None), task),
+                whole=fit_digest(replace(fold, segments=None), task),
                 used=written(recordings_of(fold, ROLES)), fitted=written(recordings_of(fold, FIT_ROLES)),
             )
             for fold in folds
@@ -261,7 +262,7 @@ def _cells(
     fit_keys: dict[tuple[str, str, int], str] = {}
 
     def fit_key(what: str, name: str, fold: _Named, seed: int) -> str:
-        """Return the key of a fit or a sweep; folds of one such digest fit on the same recordings."""
+        """Return the key of a fit or of its sums; folds of one such digest fit on the same recordings."""
         if (what, name, seed) not in fit_keys:
             others = {what: name, "model": model.identity, "seed": seed, "threads": THREADS}
             written = {part: canonical(value) for part, value in others.items()}
@@ -276,7 +277,7 @@ def _cells(
                 metrics=metrics, model=model.identity, seed=seed, threads=THREADS,
             )  # fmt: skip
             fitted = fit_key("fold", fold.fit, fold, seed)
-            job = fit_key("sweep", fold.sweep, fold, seed) if model.sweeps and fold.sweep else fitted
+            job = fit_key("sums", fold.whole, fold, seed) if model.additive else fitted
             cells.append(Cell(card, task, fold.fold, fold.digest, model, seed, key, fitted, job))
     return cells
 

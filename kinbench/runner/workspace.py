@@ -11,6 +11,7 @@ from kinbench.perturbations import Change
 from kinbench.protocol import Fold, Leak, check_answers, check_leaks
 from kinbench.recording import SensorEntry, Span, TaskEntry
 from kinbench.runner.cells import ModelChoice
+from kinbench.runner.summaries import Summaries
 from kinbench.store import Store
 from kinbench.tasks import Task
 from kinbench.windows import Batches, Copy, TaskData, Unlabelled
@@ -30,9 +31,11 @@ class Workspace:
 
         self._copies: dict[tuple[Task, tuple[str, ...]], tuple[Copy, ...]] = {}
         self._answered: set[tuple[Task, str]] = set()
+        self.summaries = Summaries()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_factories": {}, "_data": {}, "_checked": set(), "_copies": {}, "_answered": set()}
+        fresh: dict[str, Any] = {"_factories": {}, "_data": {}, "_checked": set(), "_copies": {}, "_answered": set()}
+        return {**self.__dict__, **fresh, "summaries": Summaries()}
 
     def store(self, name: str) -> Store:
         """Return the store of this name."""

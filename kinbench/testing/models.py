@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +33,8 @@ BODY = TaskSpec(
 """An odd window, another rate, several DoFs: what a model may not have in its bones."""
 
 WINDOW_TOLERANCE_DEG = 0.05
-SWEEP_TOLERANCE = 1e-6
-"""Of the spread of predictions, which are float32: how far a model of a sweep may be from one fitted alone."""
+SUMS_TOLERANCE = 1e-6
+"""Of the spread of predictions, which are float32: how far a model from sums may be from one fitted otherwise."""
 
 
 def check_model(factory: Factory, spec: TaskSpec | None = None) -> None:
@@ -40,7 +42,7 @@ def check_model(factory: Factory, spec: TaskSpec | None = None) -> None:
 
     ``factory()`` returns a fresh model, as an entry point does without settings; give it short training. ``spec`` is
     the task to try, two of ours where it is left out. Models with ``adapt`` are held to ``AdaptiveModel`` too, those
-    with ``normalise`` to ``SelfNormalisingModel``, those with ``fit_subsets`` to ``SweepingModel``.
+    with ``normalise`` to ``SelfNormalisingModel``, those with ``summarise`` to ``AdditiveModel``.
     A model that raises ``NotApplicable`` in ``fit`` for a task is believed, and not held to anything on it.
     """
     _check_card(factory())
@@ -54,8 +56,9 @@ def check_model(factory: Factory, spec: TaskSpec | None = None) -> None:
         _check_state(factory, each)
         if hasattr(factory(), "normalise"):
             _check_normalised(factory, each)
-        if hasattr(factory(), "fit_subsets"):
-            _check_sweep(factory, each)
+        if hasattr(factory(), "summarise"):
+            _check_sums(factory, each)
+            _check_subsets(factory, each)
 
 
 # --- data ------------------------------------------------------------------------------------------------------------
@@ -310,30 +313,71 @@ def _normalised(model: Any, unlabelled: Unlabelled) -> Any:
     return mine
 
 
-def _check_sweep(factory: Factory, spec: TaskSpec) -> None:
+def _check_sums(factory: Factory, spec: TaskSpec) -> None:
+    """Sums of persons, whole and with holes, must add up to what ``fit`` learns from, and stay as they are."""
+    x = windows(spec, 3).x
+    for clean in (True, False):
+        train, valid = windows(spec, 1, clean=clean), windows(spec, 2, people=1, clean=clean)
+        alone = factory()
+        alone.fit(train, valid, seed=0)
+        expected = alone.predict(x)
+        model, before = factory(), (_bytes(train), _bytes(valid))
+        persons = [model.summarise(_of_persons(train, [person])) for person in np.unique(train.person)]
+        judge = model.summarise(valid)
+        require((_bytes(train), _bytes(valid)) == before, "summarise must not change the windows it is given.")
+        for when in ("", " once more"):  # a second time: what was added and fitted from is as it was
+            (summed,) = model.fit_from(reduce(add, persons), judge, [spec.segments], seed=0)
+            require(
+                _predict(summed, x, spec, "from sums").tobytes() == expected.tobytes(),
+                f"A model from the sums of persons, added up{when} in the order of their numbers, must predict as one "
+                "fitted on their windows, byte for byte, and it does not.",
+            )
+        (other,) = model.fit_from(reduce(add, persons[::-1]), judge, [spec.segments], seed=0)
+        _require_close(other.predict(x), expected, "A model must learn the same from sums added in another order")
+        halves = [_of_windows(train, np.arange(len(train)) % 2 == half) for half in (0, 1)]
+        (other,) = model.fit_from(reduce(add, map(model.summarise, halves)), judge, [spec.segments], seed=0)
+        _require_close(other.predict(x), expected, "A model must learn the same from the sums of parts of a person")
+    require(
+        isinstance(judge.nbytes, int) and judge.nbytes > 0, "A summary must tell its size in memory as 'nbytes'."
+    )  # fmt: skip
+
+
+def _check_subsets(factory: Factory, spec: TaskSpec) -> None:
     train, valid = windows(spec, 1), windows(spec, 2, people=1)
     x = windows(spec, 3)
-    subsets = [(name,) for name in spec.segments]
-    before = _bytes(train), _bytes(valid)
-    swept = list(factory().fit_subsets(train, valid, subsets, seed=0))
-    require((_bytes(train), _bytes(valid)) == before, "fit_subsets must not change the windows it is given.")
-    require(len(swept) == len(subsets), "fit_subsets must yield one model for each set of sensors, in their order.")
-    for subset, model in zip(subsets, swept, strict=True):
+    subsets = [spec.segments, *((name,) for name in spec.segments)]
+    summed = factory().summarise(train), factory().summarise(valid)
+    found = list(factory().fit_from(*summed, subsets, seed=0))
+    require(len(found) == len(subsets), "fit_from must yield one model for each set of sensors, in their order.")
+    for subset, model in zip(subsets, found, strict=True):
         given = x.narrowed(subset)
-        predicted = _predict(model, given.x, given.spec, "from a sweep")
+        predicted = _predict(model, given.x, given.spec, "from sums")
         alone = factory()
         alone.fit(train.narrowed(subset), valid.narrowed(subset), seed=0)
-        apart = float(np.abs(predicted - alone.predict(given.x)).max() / np.ptp(predicted))
-        require(
-            apart <= SWEEP_TOLERANCE,
-            f"A model of a sweep must predict as one fitted on windows of these sensors alone, and it is {apart:.3g} "
-            "of the spread away.",
-        )
-        (again,) = factory().fit_subsets(train, valid, [subset], seed=0)
+        _require_close(
+            predicted, alone.predict(given.x),
+            "A model of some sensors must predict as one fitted on windows of these sensors alone",
+        )  # fmt: skip
+        (again,) = factory().fit_from(*summed, [subset], seed=0)
         require(
             again.predict(given.x).tobytes() == predicted.tobytes(),
-            "A model of a sweep must not depend on which other sets are asked for, and it does.",
+            "A model of some sensors must not depend on which other sets are asked for, and it does.",
         )
+
+
+def _require_close(predicted: NDArray[np.float32], expected: NDArray[np.float32], promise: str) -> None:
+    apart = float(np.abs(predicted - expected).max() / np.ptp(expected))
+    require(apart <= SUMS_TOLERANCE, f"{promise}, and it is {apart:.3g} of the spread away.")
+
+
+def _of_persons(batches: Batches, persons: Sequence[int]) -> Batches:
+    return _of_windows(batches, np.isin(batches.person, persons))
+
+
+def _of_windows(batches: Batches, chosen: NDArray[np.bool_]) -> Batches:
+    return replace(
+        batches, starts=batches.starts[chosen], person=batches.person[chosen], present=batches.present[chosen]
+    )  # fmt: skip
 
 
 def _kept(factory: Factory, model: Any) -> Any:

@@ -79,10 +79,6 @@ class Scaling:
             self, x_mean=np.where(sums.count > 0, mean, self.x_mean), x_sd=np.where(sd > 0, sd, self.x_sd)
         )  # fmt: skip
 
-    def narrowed(self, channels: NDArray[np.int64]) -> Scaling:
-        """Return the scaling of some of the channels; each channel's is its own."""
-        return replace(self, x_mean=self.x_mean[channels], x_sd=self.x_sd[channels])
-
     def arrays(self) -> dict[str, FloatArray]:
         """Return the arrays to keep on disk, prefixed ``scaling/``."""
         return {f"scaling/{name}": value for name, value in vars(self).items()}

@@ -1,15 +1,16 @@
 """Ridge regression on local context: what a linear map of the last and next few tenths of a second can tell.
 
-Each angle sample is a linear function of every channel at a few lags around it. The normal equations are gathered in
-float64, a chunk of windows at a time, so nothing is random and memory does not grow with the data. Those of the
-validation windows give the validation error of any weights without another pass; those of all sensors hold those of any
-smaller set as a block, so that a sweep over sets of sensors reads the data once.
+Each angle sample is a linear function of every channel at a few lags around it. All that is learnt from, scaling
+included, are sums over windows in float64 (``_sums``), so nothing is random, memory does not grow with the data, and
+each person's windows are read once however many folds and sets of sensors they serve: the sums of persons add up to
+those of a fold, those of all sensors hold those of fewer as a block, and the sums of the validation windows give the
+validation error of any weights.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,18 +18,19 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
 from kinbench.contracts import ModelCard
-from kinbench.errors import UsageError
+from kinbench.errors import DataError, UsageError
 from kinbench.windows import Batches, TaskSpec
 from kinbench_benchmarks.models._state import (
     FEW_WINDOWS,
     Float32Array,
     FloatArray,
-    Scaling,
     check_inputs,
     not_fitted,
     read_state,
     write_state,
 )
+from kinbench_benchmarks.models._subsets import Subset, solve_subsets
+from kinbench_benchmarks.models._sums import Normal, Sums, sums_of
 
 FIT_GRID = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """Penalties per training sample, on z-scored features; one is chosen per DoF on validation."""
@@ -40,39 +42,21 @@ _CHUNK = 128
 
 
 @dataclass(frozen=True)
-class _Normal:
-    """Normal equations: per DoF, F'y (dof, p), y'y (dof,) and samples (dof,), and F'F (p, p) per group of DoFs.
+class _Maps:
+    """Linear maps of z-scores to degrees, one or several: ``weights`` (..., dof, lag * channel), ``intercept``."""
 
-    ``groups`` are DoFs that are labelled on the same samples: mostly all of them.
-    """
-
-    groups: tuple[tuple[int, ...], ...]
-    grams: tuple[FloatArray, ...]
-    cross: FloatArray
-    square: FloatArray
-    rows: FloatArray
-
-    def narrowed(self, features: NDArray[np.int64]) -> _Normal:
-        """Return what gathering these features (k,) alone would have given, but for rounding."""
-        block = np.ix_(features, features)
-        return replace(self, grams=tuple(gram[block] for gram in self.grams), cross=self.cross[:, features])
-
-    def gram(self, dof: int) -> FloatArray:
-        """Return F'F of the samples on which a DoF is labelled."""
-        return next(gram for group, gram in zip(self.groups, self.grams, strict=True) if dof in group)
-
-    def mean_square(self, dof: int, weights: FloatArray) -> float:
-        """Return the mean squared error of these weights on the samples gathered here."""
-        explained = weights @ self.gram(dof) @ weights - 2.0 * weights @ self.cross[dof]
-        return float((explained + self.square[dof]) / max(self.rows[dof], 1.0))
+    weights: FloatArray
+    intercept: FloatArray
 
 
 @dataclass(frozen=True)
 class _Fitted:
+    """A map and the mean and SD (channel,) of what its z-scores are of."""
+
     spec: TaskSpec
-    scaling: Scaling
-    weights: FloatArray
-    """(dof, lag * channel + 1), the last one the intercept; on z-scored inputs, for centred targets in degrees."""
+    mean: FloatArray
+    sd: FloatArray
+    map: _Maps
 
 
 class Ridge:
@@ -85,7 +69,7 @@ class Ridge:
 
     card = ModelCard(
         name="ridge",
-        version="1",
+        version="2",
         title="Ridge regression on lagged channels",
         description="Each angle as a linear function of all channels within 0.4 s; penalty chosen on validation; "
         "adapting pulls the weights from the fitted ones towards the person's, as far as validation likes it.",
@@ -105,24 +89,37 @@ class Ridge:
 
         Raises ``DataError`` when ``train`` has no window or a DoF without a valid sample.
         """
-        self._learn(train.spec, *self._read(train, valid))
+        (fitted,) = self.fit_from(self.summarise(train), self.summarise(valid), [train.spec.segments], seed=seed)
+        self.notes, self._fitted = fitted.notes, fitted._fitted
 
-    def fit_subsets(
-        self, train: Batches, valid: Batches, subsets: Sequence[tuple[str, ...]], *, seed: int
-    ) -> Iterator[Ridge]:
-        """Yield one fitted model per set of sensors, all from one pass over the windows; ``seed`` plays no part.
+    def summarise(self, batches: Batches) -> Sums:
+        """Return the sums over some windows that ``fit_from`` learns from."""
+        rows = np.arange(self.thin // 2, batches.spec.window, self.thin)
+        return sums_of(batches, rows, self._lagged(rows, batches.spec.window, batches.spec.rate_hz))
 
-        Scaling and normal equations of a smaller set are those of all sensors, restricted, so each further set costs
-        its own solution and nothing else. Raises ``DataError`` as ``fit`` does.
+    def fit_from(self, train: Sums, valid: Sums, subsets: Sequence[tuple[str, ...]], *, seed: int) -> Iterator[Ridge]:
+        """Yield one model per set of sensors, fitted on its part of the sums; ``seed`` plays no part.
+
+        Raises ``DataError`` as ``fit`` does.
         """
-        scaling, normal, judge, windows = self._read(train, valid)
-        for subset in subsets:
-            spec = train.spec.narrowed(subset)
-            channels = np.array([train.spec.channel_names.index(name) for name in spec.channel_names])
-            features = self._features(channels, len(train.spec.channel_names))
+        mean, sd = train.scaling()
+        normals = train.normal(mean, sd)
+        _check_labels(train.spec, train.windows, normals)
+        few = valid.windows < FEW_WINDOWS
+        judges = () if few else valid.normal(mean, sd)
+        penalties = (_FIT_DEFAULT,) if few else FIT_GRID
+        blocks = _blocks(train.spec, self.lags)
+        wanted = [tuple(i for i, name in enumerate(blocks) if name in sensors) for sensors in subsets]
+        solved = [_solve(normal, penalties, list(blocks.values()), wanted) for normal in normals]
+        for sensors, numbers in zip(subsets, wanted, strict=True):
+            features = np.sort(np.concatenate([list(blocks.values())[i] for i in numbers]))
+            maps = _joined(normals, [each[numbers] for each in solved], features)
             model = Ridge(self.reach_s, self.lags, self.thin)
-            narrowed = None if judge is None else judge.narrowed(features)
-            model._learn(spec, scaling.narrowed(channels), normal.narrowed(features), narrowed, windows)
+            best = _best([judge.narrowed(features) for judge in judges], maps)
+            channels = features[: features.size // self.lags]
+            model._fitted = _Fitted(train.spec.narrowed(sensors), mean[channels], sd[channels], best)
+            if few:
+                model.notes = (f"{valid.windows} validation windows: penalty {_FIT_DEFAULT:g} taken, not chosen",)
             yield model
 
     def adapt(self, calibration: Batches, valid: Batches, *, seed: int) -> None:
@@ -131,30 +128,33 @@ class Ridge:
         if len(calibration) == 0:
             self.notes = (*self.notes, "no calibration window: not adapted")
             return
-        normal = self._gather(calibration, known.scaling)
+        normals = self.summarise(calibration).normal(known.mean, known.sd)
         few = len(valid) < FEW_WINDOWS
-        judge = normal if few else self._gather(valid, known.scaling)
-        choices = [_solve(normal, penalty, known.weights) for penalty in ((_ADAPT_DEFAULT,) if few else ADAPT_GRID)]
+        moved = [_moved(normals, penalty, known.map) for penalty in ((_ADAPT_DEFAULT,) if few else ADAPT_GRID)]
         if few:
             self.notes = (
                 *self.notes,
                 f"{len(valid)} validation windows: adapted with penalty {_ADAPT_DEFAULT:g}, not chosen",
             )
-        weights = choices[0] if few else _best(judge, [*choices, known.weights])
-        self._fitted = _Fitted(known.spec, known.scaling, weights)
+            chosen = moved[0]
+        else:
+            choices = [*moved, known.map]
+            maps = _Maps(np.stack([m.weights for m in choices]), np.stack([m.intercept for m in choices]))
+            chosen = _best(self.summarise(valid).normal(known.mean, known.sd), maps)
+        self._fitted = _Fitted(known.spec, known.mean, known.sd, chosen)
 
     def predict(self, x: Float32Array) -> Float32Array:
         """Return (n, time, dof) degrees for (n, time, channel) inputs of any number of time steps."""
         known = self._state()
         check_inputs(x, known.spec)
         n, time, channels = x.shape
-        taps = known.weights[:, :-1].reshape(-1, self.lags, channels)
-        intercept = known.weights[:, -1] + known.scaling.y_mean
+        taps = known.map.weights.reshape(-1, self.lags, channels)
         at = self._lagged(np.arange(time), time, known.spec.rate_hz)
-        result = np.empty((n, time, len(intercept)), dtype=np.float32)
+        result = np.empty((n, time, len(taps)), dtype=np.float32)
         for begin in range(0, n, _CHUNK):
-            z = known.scaling.inputs(x[begin : begin + _CHUNK]).astype(np.float64)
-            total = np.tile(intercept, (len(z), time, 1))
+            z = (x[begin : begin + _CHUNK] - known.mean) / known.sd
+            z[~np.isfinite(z)] = 0.0  # missing sensors and lost samples: the training mean
+            total = np.tile(known.map.intercept, (len(z), time, 1))
             for lag in range(self.lags):
                 total += (z @ taps[:, lag].T)[:, at[:, lag]]
             result[begin : begin + _CHUNK] = total
@@ -163,8 +163,11 @@ class Ridge:
     def save(self, folder: Path) -> None:
         """Write weights, scaling and settings into an existing folder."""
         known = self._state()
+        arrays = {
+            "weights": known.map.weights, "intercept": known.map.intercept, "mean": known.mean, "sd": known.sd,
+        }  # fmt: skip
         write_state(
-            folder, self.card, known.spec, {"weights": known.weights, **known.scaling.arrays()},
+            folder, self.card, known.spec, arrays,
             settings={"reach_s": self.reach_s, "lags": self.lags, "thin": self.thin}, notes=self.notes,
         )  # fmt: skip
 
@@ -172,12 +175,14 @@ class Ridge:
         """Take up what ``save`` wrote, its settings too."""
         spec, arrays, meta = read_state(folder, self.card)
         self.reach_s, self.lags, self.thin = (meta["settings"][name] for name in ("reach_s", "lags", "thin"))
-        self._fitted = _Fitted(spec, Scaling.from_arrays(arrays), arrays["weights"])
+        kept = _Maps(arrays["weights"], arrays["intercept"])
+        self._fitted = _Fitted(spec, arrays["mean"], arrays["sd"], kept)
         self.notes = tuple(meta["notes"])
 
     def parameters(self) -> int:
         """Return the number of weights."""
-        return self._state().weights.size
+        known = self._state().map
+        return known.weights.size + known.intercept.size
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
@@ -185,29 +190,6 @@ class Ridge:
         if self._fitted is None:
             raise not_fitted(self.card)
         return self._fitted
-
-    def _read(self, train: Batches, valid: Batches) -> tuple[Scaling, _Normal, _Normal | None, int]:
-        """Return all that is learnt from: scaling, both normal equations, and how many windows there are to judge on.
-
-        With too few of these there is no judge.
-        """
-        scaling = Scaling.fit(train)
-        judge = None if len(valid) < FEW_WINDOWS else self._gather(valid, scaling)
-        return scaling, self._gather(train, scaling), judge, len(valid)
-
-    def _learn(self, spec: TaskSpec, scaling: Scaling, normal: _Normal, judge: _Normal | None, windows: int) -> None:
-        if judge is None:
-            self.notes = (f"{windows} validation windows: penalty {_FIT_DEFAULT:g} taken, not chosen",)
-            weights = _solve(normal, _FIT_DEFAULT)
-        else:
-            self.notes = ()
-            weights = _best(judge, [_solve(normal, penalty) for penalty in FIT_GRID])
-        self._fitted = _Fitted(spec, scaling, weights)
-
-    def _features(self, channels: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-        """Return where the features of some of ``count`` channels stand: at every lag, and the intercept."""
-        lagged = (np.arange(self.lags)[:, None] * count + channels).reshape(-1)
-        return np.append(lagged, self.lags * count)
 
     def _lagged(self, at: NDArray[np.int64], time: int, rate_hz: float) -> NDArray[np.int64]:
         """Return (len(at), lags) rows of a window of ``time`` rows: the context of each row, kept inside."""
@@ -217,73 +199,83 @@ class Ridge:
         rows: NDArray[np.int64] = np.clip(at[:, None] + offsets, 0, time - 1)
         return rows
 
-    def _gather(self, batches: Batches, scaling: Scaling) -> _Normal:
-        spec = batches.spec
-        sums = _Sums(len(spec.dof_names), self.lags * len(spec.channel_names) + 1)
-        rows = np.arange(self.thin // 2, spec.window, self.thin)
-        at = self._lagged(rows, spec.window, spec.rate_hz)
-        for x, y, valid in batches.iterate(_CHUNK):
-            context = scaling.inputs(x)[:, at].reshape(-1, sums.size - 1).astype(np.float64)
-            features = np.concatenate([context, np.ones((len(context), 1))], axis=1)
-            centred = y[:, rows].reshape(-1, sums.dofs) - scaling.y_mean
-            sums.add(features, centred, valid[:, rows].reshape(-1, sums.dofs))
-        return sums.normal()
+
+def _check_labels(spec: TaskSpec, windows: int, normals: Sequence[Normal]) -> None:
+    if windows == 0:
+        raise DataError(f"no training window for task '{spec.task}'; give it more or longer recordings")
+    unlabelled = sorted(dof for normal in normals if normal.count == 0 for dof in normal.dofs)
+    if unlabelled:
+        names = ", ".join(spec.dof_names[dof] for dof in unlabelled)
+        raise DataError(f"no valid training sample of {names}; nothing can be learnt about it")
 
 
-class _Sums:
-    """Running sums of normal equations, DoF by DoF."""
-
-    def __init__(self, dofs: int, size: int) -> None:
-        self.dofs, self.size = dofs, size
-        self.gram, self.cross = np.zeros((dofs, size, size)), np.zeros((dofs, size))
-        self.square, self.rows = np.zeros(dofs), np.zeros(dofs)
-
-    def add(self, features: FloatArray, targets: FloatArray, valid: NDArray[np.bool_]) -> None:
-        # DoFs of one recording are mostly masked alike, so each distinct mask is multiplied out once.
-        alike: dict[bytes, list[int]] = {}
-        for dof in range(self.dofs):
-            alike.setdefault(valid[:, dof].tobytes(), []).append(dof)
-        for members in alike.values():
-            mask = valid[:, members[0]]
-            kept = features if mask.all() else features[mask]
-            y = targets[mask][:, members]
-            self.gram[members] += kept.T @ kept
-            self.cross[members] += (kept.T @ y).T
-            self.square[members] += (y**2).sum(0)
-            self.rows[members] += len(kept)
-
-    def normal(self) -> _Normal:
-        groups: list[list[int]] = []
-        for dof, gram in enumerate(self.gram):
-            same = next((group for group in groups if np.array_equal(self.gram[group[0]], gram)), None)
-            groups.append([dof]) if same is None else same.append(dof)
-        grams = tuple(self.gram[group[0]].copy() for group in groups)
-        return _Normal(tuple(map(tuple, groups)), grams, self.cross, self.square, self.rows)
+def _blocks(spec: TaskSpec, lags: int) -> Mapping[str, NDArray[np.int64]]:
+    """Return where the inputs of each sensor stand, at every lag."""
+    sensors = [name.split("/")[0] for name in spec.channel_names]
+    first = np.arange(lags)[:, None] * len(sensors)
+    return {
+        sensor: (first + np.flatnonzero([name == sensor for name in sensors])).reshape(-1)
+        for sensor in dict.fromkeys(sensors)
+    }
 
 
-def _solve(normal: _Normal, penalty: float, prior: FloatArray | None = None) -> FloatArray:
-    """Return the weights (dof, p) that minimise squared error + penalty * rows * |w - prior|^2.
+def _solve(
+    normal: Normal, penalties: Sequence[float], blocks: Sequence[NDArray[np.int64]], wanted: Sequence[Subset]
+) -> Mapping[Subset, FloatArray]:
+    """Return the weights (penalty, dof, p) of each set of blocks that minimise squared error + penalty * rows * |w|^2.
 
-    Without a prior the intercept goes free; with one it is held back too, for a few strides tell it badly.
+    The intercept goes free: all is about the means. Inputs stand in the order they have without the other blocks.
     """
-    weights = np.empty_like(normal.cross)
-    for group, gram in zip(normal.groups, normal.grams, strict=True):
-        rows = max(float(normal.rows[group[0]]), 1.0)
-        loaded = np.array(gram, order="F")
+    order = np.concatenate(blocks)
+    gram, cross = normal.gram[np.ix_(order, order)], normal.cross[order]
+    solved = []
+    for penalty in penalties:
+        loaded = gram.copy()
+        loaded[np.diag_indices_from(loaded)] += penalty * normal.count
+        solved.append(solve_subsets(loaded, cross, [block.size for block in blocks], wanted))
+    places = {numbers: np.argsort(np.concatenate([blocks[i] for i in numbers])) for numbers in wanted}
+    return {numbers: np.stack([each[numbers][places[numbers]].T for each in solved]) for numbers in places}
+
+
+def _joined(normals: Sequence[Normal], weights: Sequence[FloatArray], features: NDArray[np.int64]) -> _Maps:
+    """Return the maps (penalty, dof) of all DoFs from the weights of each group, for some of the inputs."""
+    count = sum(len(normal.dofs) for normal in normals)
+    penalties, _, size = weights[0].shape
+    maps = _Maps(np.empty((penalties, count, size)), np.empty((penalties, count)))
+    for normal, found in zip(normals, weights, strict=True):
+        maps.weights[:, normal.dofs] = found
+        maps.intercept[:, normal.dofs] = normal.target_mean - found @ normal.mean[features]
+    return maps
+
+
+def _moved(normals: Sequence[Normal], penalty: float, prior: _Maps) -> _Maps:
+    """Return the map that minimises squared error + penalty * rows * |w - prior|^2.
+
+    The intercept is held back too, for a few strides tell it badly.
+    """
+    moved = _Maps(prior.weights.copy(), prior.intercept.copy())
+    for normal in normals:
+        rows, dofs = max(normal.count, 1.0), list(normal.dofs)
+        means = np.append(normal.mean, 1.0)
+        loaded = normal.count * np.outer(means, means)
+        loaded[:-1, :-1] += normal.gram
         loaded[np.diag_indices_from(loaded)] += penalty * rows
-        if prior is None:
-            loaded[-1, -1] = gram[-1, -1] + 1e-9 * rows
-        factor = cho_factor(loaded, lower=True, overwrite_a=True, check_finite=False)
-        for dof in group:
-            start = 0.0 if prior is None else prior[dof]
-            wanted = normal.cross[dof] if prior is None else normal.cross[dof] - gram @ prior[dof]
-            weights[dof] = start + cho_solve(factor, wanted, check_finite=False)
-    return weights
+        known = prior.weights[dofs].T
+        offset = normal.target_mean - normal.mean @ known - prior.intercept[dofs]
+        wanted = normal.count * np.outer(means, offset)
+        wanted[:-1] += normal.cross - normal.gram @ known
+        step = cho_solve(cho_factor(loaded, lower=True, check_finite=False), wanted, check_finite=False)
+        moved.weights[dofs] += step[:-1].T
+        moved.intercept[dofs] += step[-1]
+    return moved
 
 
-def _best(judge: _Normal, choices: Sequence[FloatArray]) -> FloatArray:
-    """Return, DoF by DoF, the weights with the least error on ``judge``, the middle ones where it has no label."""
-    best = np.array(choices[len(choices) // 2])
-    for dof in np.flatnonzero(judge.rows).tolist():
-        best[dof] = min((weights[dof] for weights in choices), key=lambda weights: judge.mean_square(dof, weights))
-    return best
+def _best(judges: Sequence[Normal], maps: _Maps) -> _Maps:
+    """Return, DoF by DoF, the map with the least error on ``judges``, the middle one where they have no label."""
+    choice = np.full(maps.intercept.shape[1], len(maps.intercept) // 2)
+    for judge in judges:
+        if judge.count:
+            dofs = list(judge.dofs)
+            choice[dofs] = judge.mean_square(maps.weights[:, dofs], maps.intercept[:, dofs]).argmin(0)
+    each = np.arange(choice.size)
+    return _Maps(maps.weights[choice, each], maps.intercept[choice, each])
