@@ -53,6 +53,11 @@ def test_help_loads_nothing_heavy(arguments):
     assert loaded_by(*arguments) == []
 
 
+def test_the_package_can_be_run():
+    done = subprocess.run([sys.executable, "-m", "kinbench", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == kinbench.__version__
+
+
 def test_import_loads_nothing_heavy():
     code = f"import sys, kinbench; print([name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
