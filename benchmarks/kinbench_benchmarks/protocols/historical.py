@@ -216,7 +216,8 @@ SPLIT_RAPP2021 = RappSplit(
         name="split-rapp2021",
         version=1,
         title="80/10/10 by row, as Rapp et al. 2021",
-        description="The recordings of each activity, in the order of their keys, shuffled by seed 42, cut at 80 and 90 "
+        description="The recordings of each activity, in the order of their keys, shuffled by seed 42, cut at "
+        "80 and 90 "
         "%. A person with two recordings, or with two activities, may be fitted on and tested. Not repeated: "
         "people left out by the range of motion of their labels.",
         sees="other recordings of the same person, labelled, by chance",
