@@ -20,6 +20,8 @@ from kinbench.schema import DOFS
 
 LEAST_S = 8.0
 LAG_SAMPLES = 4
+NEARLY = 2.0
+"""Lags up to which so many times as much is left are not told apart from the best: it lies between two samples."""
 EXPLAINED = 0.98
 """Share of a rate's power that free axes must explain before their length means something. In sound recordings it is
 0.94 to 1.05 where they explain 99 % (three runners), and 0.8 to 1.2, though not alike, where they explain 98 %."""
@@ -42,9 +44,16 @@ class Hinge:
         """Return the share of the rate's power that free axes leave, and the lengths of both axes.
 
         A reference that is some samples late leaves more, and lengthens or shortens axes that turn alike: so the lag
-        that leaves least is taken out.
+        that leaves least is taken out. Where the sample before or after leaves hardly more and changes a length, no length
+        means anything, and all is said to be left.
         """
-        return min((self._fit(lag) for lag in range(-LAG_SAMPLES, LAG_SAMPLES + 1)), key=lambda fit: fit[0])
+        fits = [self._fit(lag) for lag in range(-LAG_SAMPLES - 1, LAG_SAMPLES + 2)]
+        best = min(range(1, len(fits) - 1), key=lambda at: fits[at][0])
+        near = [fit for fit in fits[best - 1 : best + 2] if fit[0] <= NEARLY * fits[best][0]]
+        beside = np.array([lengths for _, lengths in near])
+        if (beside.max(axis=0) > (1 + 2 * ALIKE) * beside.min(axis=0)).any():
+            return 1.0, fits[best][1]
+        return fits[best]
 
     def _fit(self, lag: int) -> tuple[float, tuple[float, float]]:
         late, early = slices(lag)
