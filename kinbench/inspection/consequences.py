@@ -122,6 +122,9 @@ def _convention(findings: list[Finding], seen: _Seen) -> Iterable[tuple[int, str
     wrong = [(at, one) for at, one in segments if one.verdict == "FAIL"]
     if len(wrong) < 2 or len(wrong) < MOST * len(judged) or _failing(findings, ["time direction"]):
         return
+    joints = [one for one in findings if one.check == "axes against the reference" and one.evidence]
+    if any(one.value is not None and one.value < TURNED_R for one in joints):
+        return  # angles, which are no orientations, say the same
     for cause in ("quaternion:direction", "quaternion:order", "quaternion:order+direction"):
         fits = [one for _, one in wrong if one.cause == cause or _as_good(one, cause)]
         if any(one.cause == cause for _, one in wrong) and len(fits) >= ALL * len(wrong):

@@ -44,8 +44,8 @@ class Hinge:
         """Return the share of the rate's power that free axes leave, and the lengths of both axes.
 
         A reference that is some samples late leaves more, and lengthens or shortens axes that turn alike: so the lag
-        that leaves least is taken out. Where the sample before or after leaves hardly more and changes a length, no length
-        means anything, and all is said to be left.
+        that leaves least is taken out. Where the sample before or after leaves hardly more but changes a length,
+        no length means anything, and all is said to be left.
         """
         fits = [self._fit(lag) for lag in range(-LAG_SAMPLES - 1, LAG_SAMPLES + 2)]
         best = min(range(1, len(fits) - 1), key=lambda at: fits[at][0])
