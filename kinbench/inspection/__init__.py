@@ -6,6 +6,8 @@ says ``NOT ASSESSED`` with the reason. Structure is ``kinbench.schema``'s busine
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kinbench.inspection._estimates import (
     Estimate,
     estimate_acceleration,
@@ -30,7 +32,7 @@ from kinbench.inspection.places import check_places
 from kinbench.inspection.pooling import Pooled, pool
 from kinbench.inspection.timing import check_sensor_sync, check_sync
 from kinbench.inspection.tips import Tip, tips
-from kinbench.inspection.values import check_angles, check_clock, check_values
+from kinbench.inspection.values import check_angles, check_clock, check_values, without_spikes
 from kinbench.recording import Recording
 
 _OF_EACH = frozenset({"clock", "gaps", "rate", "missing at the ends", "drift", "gyro bias"})
@@ -98,8 +100,9 @@ def check(recording: Recording) -> list[Finding]:
         findings += check_zero_angles(recording.reference)
     findings += check_ends(recording.imu, recording.reference)
     findings += check_places(recording, sensors)
-    findings += check_sync(recording)
-    findings += check_sensor_sync(recording)
+    whole = recording if recording.imu is None else replace(recording, imu=without_spikes(recording.imu))
+    findings += check_sync(whole)
+    findings += check_sensor_sync(whole)
     return explained(findings, sensors)
 
 

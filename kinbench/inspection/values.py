@@ -144,6 +144,24 @@ def _spikes(where: str, values: FloatArray, time: FloatArray) -> Finding:
     return Finding("spikes", "PASS", where, "no isolated spike", 0.0)
 
 
+def without_spikes(imu: xr.Dataset) -> xr.Dataset:
+    """Return an imu stream whose isolated spikes are missing: three wrong numbers are no other sync.
+
+    The stream itself where there is none.
+    """
+    masked = {}
+    for name in ("acc", "gyr"):
+        if name not in imu:
+            continue
+        values = np.asarray(imu[name].values)
+        found = np.zeros(values.shape, dtype=bool)
+        for sensor, axis in np.ndindex(values.shape[1:]):
+            found[:, sensor, axis] = spikes(values[:, sensor, axis].astype(np.float64))
+        if found.any():
+            masked[name] = imu[name].copy(data=np.where(found, np.nan, values))
+    return imu.assign(masked) if masked else imu
+
+
 def spikes(values: FloatArray) -> BoolArray:
     """Return which samples stand alone, off by far more than anything the body does in this signal.
 
