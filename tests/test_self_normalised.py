@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from kinbench_benchmarks.models._state import Scaling
 from kinbench_benchmarks.models.hur2025 import Lstm, PaperCnn
+from kinbench_benchmarks.models.ridge import Ridge
 from kinbench_benchmarks.protocols import UA, UG, UG_SELF_NORMALISED
 from runner_cases import ENTRY_POINTS, MODELS, TASK, laboratory
 
@@ -177,15 +178,15 @@ def test_a_model_is_handed_inputs_and_nothing_that_leads_to_an_answer():
     assert len(unlabelled) == len(given)
 
 
-# --- the shipped networks --------------------------------------------------------------------------------------------
+# --- the shipped models ----------------------------------------------------------------------------------------------
 
 
 def quick(kind=PaperCnn):
-    return lambda: kind(epochs=2, batch=16)
+    return kind if kind is Ridge else lambda: kind(epochs=2, batch=16)
 
 
-@pytest.mark.parametrize("kind", [PaperCnn, Lstm])
-def test_networks_take_a_persons_mean_and_sd_and_only_when_asked(kind):
+@pytest.mark.parametrize("kind", [PaperCnn, Lstm, Ridge])
+def test_models_take_a_persons_mean_and_sd_and_only_when_asked(kind):
     model = quick(kind)()
     assert isinstance(model, SelfNormalisingModel) and "ug-self-normalised" in model.card.description
     model.fit(windows(PAIR, 1), windows(PAIR, 2, people=1), seed=0)
@@ -194,7 +195,7 @@ def test_networks_take_a_persons_mean_and_sd_and_only_when_asked(kind):
     worn = replace(person, signals=np.float32(2) * person.signals + np.float32(3))
     as_fitted = model.predict(x)
     plain, odd = (model.normalise(batches.unlabelled(), seed=0) for batches in (person, worn))
-    # What was moved and stretched is moved and stretched back: the same numbers reach the network.
+    # What was moved and stretched is moved and stretched back: the same numbers reach the weights.
     np.testing.assert_allclose(odd.predict(2 * x + 3), plain.predict(x), atol=1e-3)
     assert np.abs(model.predict(2 * x + 3) - as_fitted).max() > 1
     assert model.predict(x).tobytes() == as_fitted.tobytes()
@@ -203,12 +204,13 @@ def test_networks_take_a_persons_mean_and_sd_and_only_when_asked(kind):
         model.normalise(windows(BODY, 1).unlabelled(), seed=0)
 
 
-def test_a_normalised_network_is_kept_and_taken_up(tmp_path):
-    model = quick()()
+@pytest.mark.parametrize("kind", [PaperCnn, Ridge])
+def test_a_normalised_model_is_kept_and_taken_up(tmp_path, kind):
+    model = quick(kind)()
     model.fit(windows(PAIR, 1), windows(PAIR, 2, people=1), seed=0)
     mine = model.normalise(windows(PAIR, 8, people=1).unlabelled(), seed=0)
     mine.save(tmp_path)
-    again = quick()()
+    again = quick(kind)()
     again.load(tmp_path)
     x = windows(PAIR, 3).x
     assert again.predict(x).tobytes() == mine.predict(x).tobytes()

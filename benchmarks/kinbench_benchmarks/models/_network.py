@@ -19,12 +19,10 @@ from kinbench_benchmarks.models._state import (
     Scaling,
     check_inputs,
     not_fitted,
+    own_note,
     read_state,
     write_state,
 )
-
-SCALING = "Inputs are scaled by the training set's mean and SD, and only in ug-self-normalised by the person's own."
-"""What the card of every such model says of its scaling."""
 
 
 class NetworkModel(ABC):
@@ -85,7 +83,7 @@ class NetworkModel(ABC):
         check_inputs(next(unlabelled.iterate(1)), spec)
         model = copy(self)
         model._fitted = (spec, scaling.normalised(unlabelled), deepcopy(network))
-        model.notes = (*self.notes, f"inputs scaled by the person's own mean and SD, of {len(unlabelled)} windows")
+        model.notes = (*self.notes, own_note(unlabelled))
         return model
 
     def predict(self, x: Float32Array) -> Float32Array:

@@ -26,6 +26,8 @@ CHUNK = 256
 """Windows handled at a time, so that memory does not grow with the set."""
 FEW_WINDOWS = 8
 """With fewer validation windows than this nothing is chosen on them (protocols 1, Splits)."""
+SCALING = "Inputs are scaled by the training set's mean and SD, and only in ug-self-normalised by the person's own."
+"""What the card of every model says that can take a person's own scaling."""
 _ARRAYS = "state.npz"
 _META = "state.json"
 
@@ -67,17 +69,9 @@ class Scaling:
         return np.where(np.isfinite(z), z, np.float32(0.0)).astype(np.float32, copy=False)
 
     def normalised(self, unlabelled: Unlabelled) -> Scaling:
-        """Return the scaling with the inputs' mean and SD of these windows; targets stay as they were.
-
-        A channel that these never have keeps its mean and SD of training; one that does not vary in them, its SD.
-        """
-        sums = _Sums(len(unlabelled.spec.channel_names))
-        for x in unlabelled.iterate(CHUNK):
-            sums.add(x)
-        mean, sd = sums.measured()
-        return replace(
-            self, x_mean=np.where(sums.count > 0, mean, self.x_mean), x_sd=np.where(sd > 0, sd, self.x_sd)
-        )  # fmt: skip
+        """Return the scaling with the inputs' mean and SD of these windows; targets stay as they were."""
+        mean, sd = own_scaling(unlabelled, self.x_mean, self.x_sd)
+        return replace(self, x_mean=mean, x_sd=sd)
 
     def arrays(self) -> dict[str, FloatArray]:
         """Return the arrays to keep on disk, prefixed ``scaling/``."""
@@ -87,6 +81,23 @@ class Scaling:
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Scaling:
         """Return what ``arrays()`` gave."""
         return cls(*(arrays[f"scaling/{name}"] for name in cls.__dataclass_fields__))
+
+
+def own_scaling(unlabelled: Unlabelled, mean: FloatArray, sd: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the inputs' mean and SD (channel,) of a person's windows, given those of training.
+
+    A channel that the windows never have keeps its mean and SD of training; one that does not vary in them, its SD.
+    """
+    sums = _Sums(len(unlabelled.spec.channel_names))
+    for x in unlabelled.iterate(CHUNK):
+        sums.add(x)
+    own_mean, own_sd = sums.measured()
+    return np.where(sums.count > 0, own_mean, mean), np.where(own_sd > 0, own_sd, sd)
+
+
+def own_note(unlabelled: Unlabelled) -> str:
+    """Return what a model notes that took a person's own scaling."""
+    return f"inputs scaled by the person's own mean and SD, of {len(unlabelled)} windows"
 
 
 class _Sums:

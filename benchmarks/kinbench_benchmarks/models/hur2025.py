@@ -21,8 +21,8 @@ from kinbench.contracts import ModelCard
 from kinbench.errors import DataError
 from kinbench.windows import TaskSpec
 from kinbench_benchmarks.models._fit import Schedule, Targets
-from kinbench_benchmarks.models._network import SCALING, NetworkModel
-from kinbench_benchmarks.models._state import Float32Array, Scaling
+from kinbench_benchmarks.models._network import NetworkModel
+from kinbench_benchmarks.models._state import SCALING, Float32Array, Scaling
 
 _CITATION = "Hur, Baek, Kang, Kim: Sci Rep 15:5287 (2025)"
 _KERNEL = 5

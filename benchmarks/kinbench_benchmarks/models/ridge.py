@@ -10,7 +10,7 @@ validation error of any weights.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +19,16 @@ from scipy.linalg import cho_factor, cho_solve
 
 from kinbench.contracts import ModelCard
 from kinbench.errors import DataError, UsageError
-from kinbench.windows import Batches, TaskSpec
+from kinbench.windows import Batches, TaskSpec, Unlabelled
 from kinbench_benchmarks.models._state import (
     FEW_WINDOWS,
+    SCALING,
     Float32Array,
     FloatArray,
     check_inputs,
     not_fitted,
+    own_note,
+    own_scaling,
     read_state,
     write_state,
 )
@@ -72,7 +75,8 @@ class Ridge:
         version="2",
         title="Ridge regression on lagged channels",
         description="Each angle as a linear function of all channels within 0.4 s; penalty chosen on validation; "
-        "adapting pulls the weights from the fitted ones towards the person's, as far as validation likes it.",
+        "adapting pulls the weights from the fitted ones towards the person's, as far as validation likes it. "
+        f"{SCALING}",
     )
 
     def __init__(self, reach_s: float = 0.4, lags: int = 17, thin: int = 4) -> None:
@@ -142,6 +146,19 @@ class Ridge:
             maps = _Maps(np.stack([m.weights for m in choices]), np.stack([m.intercept for m in choices]))
             chosen = _best(self.summarise(valid).normal(known.mean, known.sd), maps)
         self._fitted = _Fitted(known.spec, known.mean, known.sd, chosen)
+
+    def normalise(self, unlabelled: Unlabelled, *, seed: int) -> Ridge:
+        """Return this model with the inputs' mean and SD of ``unlabelled``, per channel; ``seed`` plays no part.
+
+        Raises ``DataError`` when the windows are of another task's channels.
+        """
+        known = self._state()
+        check_inputs(next(unlabelled.iterate(1)), known.spec)
+        mean, sd = own_scaling(unlabelled, known.mean, known.sd)
+        model = Ridge(self.reach_s, self.lags, self.thin)
+        model._fitted = replace(known, mean=mean, sd=sd)
+        model.notes = (*self.notes, own_note(unlabelled))
+        return model
 
     def predict(self, x: Float32Array) -> Float32Array:
         """Return (n, time, dof) degrees for (n, time, channel) inputs of any number of time steps."""
