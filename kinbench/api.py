@@ -564,7 +564,11 @@ def demo(
 
 
 def listing(kind: str | None = None, *, data: Folder = None) -> dict[str, list[dict[str, Any]]]:
-    """Return what there is, by kind: converted datasets and registered plugins. Imports none of them."""
+    """Return what there is, by kind: converted datasets and registered plugins.
+
+    Protocols also with ``use`` (``ranks`` models, a ``study``, or run ``by name`` only) and ``title``, for which they
+    are imported; of the others none is. A protocol that cannot be loaded is listed as such, and hides no other.
+    """
     kinds = ("datasets", *plugins.KINDS)
     if kind is not None and kind not in kinds:
         raise UsageError(f"There is nothing called '{kind}' to list.{suggest(kind, kinds)}")
@@ -597,9 +601,24 @@ def _dataset_facts(path: Path) -> dict[str, Any]:
 def _plugin_rows(kind: str) -> list[dict[str, Any]]:
     chosen = next(known for known in plugins.KINDS if known == kind)
     return [
-        {"name": plugin.name, "from": f"{plugin.distribution} {plugin.version}", "object": plugin.entry.value}
+        {
+            "name": plugin.name,
+            **(_protocol_use(plugin) if kind == "protocols" else {}),
+            "from": f"{plugin.distribution} {plugin.version}",
+            "object": plugin.entry.value,
+        }
         for plugin in plugins.find(chosen).values()
     ]
+
+
+def _protocol_use(plugin: plugins.Plugin) -> dict[str, str | None]:
+    """Return what a protocol is for, and its title."""
+    try:
+        loaded = plugin.load()
+    except KinbenchError:
+        return {"use": None, "title": f"cannot be loaded: see 'kinbench info {plugin.name}'"}
+    card = loaded.card
+    return {"use": "ranks" if card.ranks else "study" if card.study else "by name", "title": card.title}
 
 
 def info(name: str, *, data: Folder = None) -> list[dict[str, Any]]:

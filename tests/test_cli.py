@@ -147,6 +147,24 @@ def test_list_names_ours_and_whose_they_are(call):
     assert set(json.loads(call("list", "--json")[1])) >= {"datasets", "models", "protocols", "tasks", "adapters"}
 
 
+def test_list_tells_what_a_protocol_is_for(call):
+    rows = {row["name"]: row for row in json.loads(call("list", "protocols", "--json")[1])["protocols"]}
+    assert {rows[name]["use"] for name in ("ui", "ug", "ua", "cross-dataset", "ug-self-normalised")} == {"ranks"}
+    assert {rows[name]["use"] for name in ("few-shot", "placement-stress", "sim-to-real")} == {"study"}
+    assert {rows[name]["use"] for name in ("five-fold", "split-rapp2021")} == {"by name"}
+    shown = call("list", "protocols")[1]
+    for row in rows.values():
+        assert row["title"] and row["title"] in shown and row["object"] not in shown
+
+
+def test_a_protocol_that_cannot_be_loaded_is_listed_as_such(call, install):
+    install("stranger", [("kinbench.protocols", "ux = not_there:UX")], {})
+    code, shown, _ = call("list", "protocols")
+    assert code == 0
+    assert "cannot be loaded: see 'kinbench info ux'" in shown
+    assert "few-shot" in shown
+
+
 @pytest.mark.parametrize("name", ["opensense", "lab", "knee-pair", "ug", "ridge", "cohort"])
 def test_info_tells_what_a_plugin_is(call, name):
     code, shown, _ = call("info", name)

@@ -345,7 +345,9 @@ def list_(
     for title, rows in listing.items():
         if not quiet:
             display.show(f"{title}")
-        display.show(display.columns(rows, list(rows[0])) if rows else "  none")
+        # What a title tells needs no module's name beside it.
+        names = [name for name in (rows[0] if rows else ()) if name != "object" or "title" not in rows[0]]
+        display.show(display.columns(rows, names) if rows else "  none")
         if not quiet:
             display.show("")
 
