@@ -326,6 +326,13 @@ def _upright(up, right):
     return np.stack([np.cross(up, across), up, across])
 
 
+def _strapped(segment):
+    """Where a strapped sensor's axes point by and large (proximal, right): x up a leg's outside, y along an instep."""
+    if segment.startswith("foot"):
+        return np.eye(3)[2], np.eye(3)[1]
+    return np.eye(3)[0], np.eye(3)[2] * (-1 if segment.endswith("_l") else 1)
+
+
 @cache
 def laboratory(name, subject):
     """A real recording, and where its sensors truly point, by what finding them does not use.
@@ -340,7 +347,7 @@ def laboratory(name, subject):
     for placement in placements_of(found.imu):
         rotation = placement.rotation
         if placement.rotation_origin in ("functional", "unknown"):
-            proximal, right = np.eye(3)[0], np.eye(3)[2] * (-1 if placement.segment.endswith("_l") else 1)
+            proximal, right = _strapped(placement.segment)
             rotation = np.stack([np.cross(proximal, right), proximal, right])
         if placement.segment.startswith("foot"):
             rotation = _upright(flat_foot(found.imu, placement.sensor), rotation[2])

@@ -221,7 +221,7 @@ def axes_named_otherwise(walk):
 SEGMENTS = {f"imu.sensors.{segment}.segment" for segment in LEGS}
 LIES = {
     "labels exchanged": (exchange("thigh_r", "shank_r"), SEGMENTS, True),
-    "sides of the thighs exchanged": (exchange("thigh_r", "thigh_l"), {"imu.time"}, True),
+    "sides of the thighs exchanged": (exchange("thigh_r", "thigh_l"), set(), True),
     "all sides exchanged": (exchange_sides, SEGMENTS, True),
     "rows of two files exchanged": (exchange_rows, set(), True),
     "two columns exchanged": (exchange_knees, {"sync.method", "reference.angles.knee_flexion_r"}, True),
