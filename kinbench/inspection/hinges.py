@@ -24,8 +24,8 @@ NEARLY = 2.0
 """Lags up to which so many times as much is left are not told apart from the best: it lies between two samples."""
 EXPLAINED = 0.99
 """Share of a rate's power that free axes must explain before their length means something. In sound recordings it is
-0.93 to 1.05 where they explain 99 % (runners, a squat, four walks), and 0.8 to 1.4, not seldom alike, where they explain
-98 %."""
+0.93 to 1.05 where they explain 99 % (runners, a squat, four walks), and 0.8 to 1.4, at times alike, where they
+explain 98 %."""
 LENGTHS = (0.87, 1.15)
 SOUND_LENGTHS = (0.93, 1.08)
 ALIKE = 0.1
