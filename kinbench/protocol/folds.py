@@ -20,6 +20,11 @@ INPUT_ROLES: tuple[Role, ...] = (*SEEN_ROLES, "unlabelled")
 """Roles whose inputs a model may see before it predicts: of ``unlabelled`` spans it is handed nothing else."""
 FIT_ROLES: tuple[Role, ...] = ("fit", "validation")
 """Roles that the first fit sees."""
+RESERVED = frozenset((
+    "protocol", "train", "dataset", "model", "parameters", "person", "seed", "fold", "dof", "value", "mean", "sd",
+    "low", "high", "n",
+))  # fmt: skip
+"""What no condition may be called: the columns that scores and their summaries have."""
 _KEPT = 32
 """Groups of spans whose texts are kept: folds that share one come close together."""
 

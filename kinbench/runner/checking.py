@@ -11,7 +11,7 @@ import pandas as pd
 from kinbench.contracts import BenchmarkProtocol
 from kinbench.errors import LeakError, NotApplicable
 from kinbench.files import digest
-from kinbench.protocol import Fold, ProtocolCard, fold_digest
+from kinbench.protocol import Fold, ProtocolCard, flaws, fold_digest
 from kinbench.runner.workspace import Workspace
 from kinbench.tasks import Task
 
@@ -82,6 +82,7 @@ class _Folds:
     group: tuple[str, ...]
     folds: tuple[Fold, ...]
     reason: str | None = None
+    flaws: tuple[str, ...] = ()
 
 
 def check(
@@ -105,7 +106,7 @@ def check(
     total, done = sum(len(part.folds) for part in found), 0
     rows = []
     for part in found:
-        leaks: list[str] = []
+        leaks = [f"{part.card.name} · {part.task.name} · {flaw}." for flaw in part.flaws]
         for fold in part.folds:
             on_progress(done, total, f"{part.card.name} · {part.task.name} · {fold.name}")
             leaks += _leaks(workspace, part, fold)
@@ -133,7 +134,8 @@ def _feeds(workspace: Workspace, task: Task, name: str) -> bool:
 def _folds_of(workspace: Workspace, protocol: BenchmarkProtocol, task: Task, group: tuple[str, ...]) -> _Folds:
     entries = [entry for name in group for entry in workspace.data(task, name).entries]
     try:
-        return _Folds(protocol.card, task, group, tuple(protocol.folds(entries, task)))
+        folds = tuple(protocol.folds(entries, task))
+        return _Folds(protocol.card, task, group, folds, flaws=flaws(folds, entries, task))
     except NotApplicable as reason:
         return _Folds(protocol.card, task, group, (), str(reason))
     except Exception as error:  # the boundary to foreign code: one that breaks disturbs nobody else's check

@@ -20,7 +20,7 @@ from kinbench.engines import THREADS
 from kinbench.errors import KinbenchError, NotApplicable, UsageError
 from kinbench.files import canonical, digest_object
 from kinbench.metrics import metrics_of
-from kinbench.protocol import FIT_ROLES, ROLES, Fold, ProtocolCard, fit_digest, fold_digest, recordings_of
+from kinbench.protocol import FIT_ROLES, ROLES, Fold, ProtocolCard, fit_digest, flaws, fold_digest, recordings_of
 from kinbench.recording import TaskEntry
 from kinbench.runner.cells import Cell, ModelChoice, Skipped
 from kinbench.runner.workspace import Workspace
@@ -29,6 +29,7 @@ from kinbench.tasks import Task, parse_selector
 from kinbench.windows import applicable
 
 SEEDS = (0, 1, 2)
+_TOLD = 3
 Progress = Callable[[int, int, str], None]
 
 
@@ -208,6 +209,11 @@ def _cells_of(
                 folds = protocol.folds(entries, task)
             except NotApplicable as error:
                 skipped.append(Skipped(task.name, dataset, str(error), card.name))
+                continue
+            unsound = flaws(folds, entries, task)
+            if unsound:
+                skipped.append(Skipped(task.name, dataset, f"its folds are not sound: {'; '.join(unsound[:_TOLD])}; "
+                                       f"'kinbench check protocol {card.name}' tells all", card.name))  # fmt: skip
                 continue
             digests = {str(entry.key): entry.digest for entry in entries}
             named = _Named.of(folds, task, card, digests)

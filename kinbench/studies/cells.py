@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from kinbench.errors import DataError, UsageError, suggest
 from kinbench.leaderboards.selection import Names, group, model_identity, model_labels, refuse_strangers
 from kinbench.metrics import UNITS
+from kinbench.protocol import RESERVED
 from kinbench.results import Result, Setting
 from kinbench.statistics import MIN_PERSONS, Estimate, bootstrap, standard_deviation
 from kinbench.statistics.curves import LOOSEST
@@ -161,10 +162,10 @@ def _cells(task: str, dataset: str, results: Sequence[Result], metric: str, fail
 
 
 def _condition(result: Result) -> dict[str, Setting]:
-    clash = sorted(set(result.fold.condition) & set(_SCORED))
+    clash = sorted(set(result.fold.condition) & RESERVED)
     if clash:
         raise DataError(
-            f"A condition of '{result.protocol.name}' is called {', '.join(clash)}, as a score's column is."
+            f"A condition of '{result.protocol.name}' is called {', '.join(clash)}, as a column of every table is."
         )
     return dict(result.fold.condition)
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from kinbench.errors import LeakError, NotApplicable
-from kinbench.protocol import ROLES, Fold, Leak, ProtocolCard, Role, check_leaks, fold_digest
+from kinbench.protocol import ROLES, Fold, Leak, ProtocolCard, Role, check_leaks, flaws, fold_digest
 from kinbench.recording import Key, TaskEntry
 from kinbench.tasks import Task
 from kinbench.testing.claims import attribute, require, require_identifier, require_raises, require_texts
@@ -100,6 +100,8 @@ def _check_folds(protocol: Any, card: ProtocolCard, entries: list[TaskEntry]) ->
     require(not twice, f"Fold names must be unique, and {twice} come more than once.")
     for fold in folds:
         _check_fold(card, fold, entries)
+    unsound = flaws(folds, entries, TASK)
+    require(not unsound, f"Folds must be sound: {'; '.join(unsound)}.")
 
 
 def _check_deterministic(protocol: Any, card: ProtocolCard, entries: list[TaskEntry], folds: list[Fold]) -> None:
