@@ -102,7 +102,8 @@ def _match(
     else:
         flat = Estimate(np.nan, reason=fits.sentence if fits is not None else "no budget above zero")
     row |= columns(flat, "flattens_at")
-    words.append(f"it flattens at {told(flat, UNITS[budget])}" if np.isfinite(flat.value)
+    beyond = f", beyond the {sizes[-1]:g} measured" if sizes and flat.value > sizes[-1] else ""
+    words.append(f"it flattens at {told(flat, UNITS[budget])}{beyond}" if np.isfinite(flat.value)
                  else f"where it flattens is not known ({flat.reason})")  # fmt: skip
     both = table.loc[[person for person in table.index if person in own.index]]
     if both.empty:

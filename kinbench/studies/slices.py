@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from kinbench.errors import DataError
 from kinbench.results import Result
 from kinbench.statistics import slices as tests
-from kinbench.statistics.comparisons import signed_rank
+from kinbench.statistics.comparisons import ALPHA, signed_rank
 from kinbench.studies.answers import Answer
 from kinbench.studies.cells import Cells, grouped, p_said, summary
 from kinbench.studies.tracks import FloatArray, Kept, Track
@@ -432,12 +432,23 @@ def _centring_words(table: pd.DataFrame, unit: str) -> list[str]:
         )
         rho = rows.set_index("strides").get("rho_with_distance")
         if rho is not None and math.isfinite(rho[0]):
-            last = max(STRIDES)
+            last = int(rows["strides"].max())
             words.append(
-                f"{model}: the error grows with a person's distance from the others' mean by rho = {rho[0]:.2f}, and "
-                f"after {last} strides by {rho[last]:.2f}."
+                f"{model}: error against a person's distance from the others' mean: {_rho(rows, 0)}; after {last} "
+                f"strides: {_rho(rows, last)}."
             )
     return words
+
+
+def _rho(rows: pd.DataFrame, strides: int) -> str:
+    """Return a rank correlation in words, with whether persons of whom none is related could have shown it as well."""
+    row: Mapping[Any, Any] = rows.set_index("strides").loc[strides].to_dict()
+    rho, p = row["rho_with_distance"], row["p"]
+    if not math.isfinite(rho):
+        return f"not known ({row['reason']})"
+    told = p_said(p) if math.isfinite(p) else str(row["reason"])
+    shown = "" if p <= ALPHA else ", not shown to be related"
+    return f"rho = {rho:.2f} ({told}, {row['n']:g} persons{shown})"
 
 
 def _drift(read: _Readings, models: Sequence[str]) -> pd.DataFrame:
