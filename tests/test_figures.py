@@ -201,6 +201,19 @@ def test_a_figure_of_nothing_says_why_there_is_nothing_to_see(answer, name, why,
     assert why in " ".join(re.findall(r"<text[^>]*>([^<]*)</text>", svg))
 
 
+def test_a_row_trained_on_all_datasets_but_one_is_labelled_by_that_one(tmp_path):
+    labs = [f"laboratory_{letter}" for letter in "abcde"]
+    answer = study("leave-one-dataset-out", [
+        cell("leave-one-dataset-out", f"{to}/S{i}", 5.0 + offset, {"datasets": 4}, dataset=to,
+             train=tuple(lab for lab in labs if lab != to), scope="datasets")
+        for to in labs for i, offset in enumerate(OFFSETS)
+    ]).only  # fmt: skip
+    svg = draw(answer, tmp_path / "one.svg").read_text("utf-8")
+    texts = re.findall(r"<text[^>]*>([^<]*)</text>", svg)
+    assert {f"all but {lab}" for lab in labs} <= set(texts)
+    assert "line, datasets 4" in texts and not any("+" in text for text in texts)
+
+
 def test_models_that_differ_are_joined_by_a_bracket_with_its_stars(tmp_path):
     answer = ANSWERS["compare"]()
     svg = draw(answer, tmp_path / "bars.svg", figure="bars").read_text(encoding="utf-8")

@@ -82,9 +82,12 @@ def learning(answer: Answer, figure: Figure) -> None:
         else:
             axes.plot(rows[size], rows["mean"], color=colour, linewidth=0.5, linestyle=":")
     target = answer.settings["target"]
-    axes.axhline(target, color=FAINT, linewidth=0.7, linestyle=(0, (6, 3)), label=f"target {target:g} {answer.unit}")
+    if target is not None:
+        told = f"target {target:g} {answer.unit}"
+        axes.axhline(target, color=FAINT, linewidth=0.7, linestyle=(0, (6, 3)), label=told)
     ticks = sorted(table[size].unique())
-    axes.set_xticks(ticks, [f"{each:.3g}" for each in ticks])
+    digits = 2 if size == "fraction" else 3  # eleven fractions stand side by side
+    axes.set_xticks(ticks, [f"{each:.{digits}g}" for each in ticks])
     axes.minorticks_off()
     axes.set_ylim(bottom=0)
     label(axes, f"{answer.variant.removeprefix('over ').capitalize()} fitted on", error_label(answer))

@@ -8,6 +8,7 @@ import numpy as np
 
 from kinbench.figures.canvas import FAINT, INK, LINES, Figure, counted, error_label, label, note, nothing
 from kinbench.studies import Answer
+from kinbench.studies.answers import plain
 
 MOST_SETS = 40
 BEST_PER_COUNT = 5
@@ -60,6 +61,7 @@ def transfer(answer: Answer, figure: Figure) -> None:
     """Error by what was trained on (rows) and tested on (columns), a panel per model and condition; n in each cell."""
     pairs = answer.tables["pairs"]
     by = ["model", *answer.settings.get("conditions", ())]
+    everyone = frozenset(pairs["dataset"]).union(*(name.split("+") for name in pairs["train"]))
     groups = [*pairs.groupby(by, sort=False)]
     columns = min(3, len(groups))
     grid = figure.subplots(-(-min(len(groups), MOST_PANELS) // columns), columns, squeeze=False)
@@ -80,11 +82,20 @@ def transfer(answer: Answer, figure: Figure) -> None:
                     fontweight="bold" if train == test else "normal",
                 )  # fmt: skip
         axes.set_xticks(range(len(mean.columns)), mean.columns, rotation=30, ha="right")
-        axes.set_yticks(range(len(mean.index)), [str(name).replace("+", "+\n") for name in mean.index])
+        axes.set_yticks(range(len(mean.index)), [_trained_on(name, everyone) for name in mean.index])
         axes.grid(False)
-        conditions = [f"{name} {value}" for name, value in zip(by[1:], names[1:], strict=True)]
+        conditions = [f"{name} {plain(value)}" for name, value in zip(by[1:], names[1:], strict=True)]
         axes.set_title(", ".join([str(names[0]), *conditions]), fontsize=6.5)
         label(axes, "Tested on", "Trained on" if number % columns == 0 else "")
     figure.colorbar(image, ax=[*grid.ravel()], label=error_label(answer), shrink=0.8)
     if len(groups) > MOST_PANELS:
         note(grid[0, -1], f"the first {MOST_PANELS} of {len(groups)} conditions")
+
+
+def _trained_on(name: str, everyone: frozenset[str]) -> str:
+    """Return what a row is labelled with: what is left out, where many are trained on and that is shorter."""
+    names = name.split("+")
+    missing = sorted(everyone.difference(names))
+    if len(names) > 2 and len(missing) == 1:
+        return f"all but {missing[0]}"
+    return "+\n".join(names)

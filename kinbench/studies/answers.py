@@ -82,7 +82,8 @@ class Answer:
             table = self.tables[name]
             if len(table):
                 cut = f" (first {MOST_SHOWN} of {len(table)} rows)" if len(table) > MOST_SHOWN else ""
-                parts.append(f"{_words(name)}{cut}\n{draw(_readable(table.head(MOST_SHOWN)), 'simple', str)}")
+                shown = _readable(table.head(MOST_SHOWN), self.unit)
+                parts.append(f"{_words(name)}{cut}\n{draw(shown, 'simple', str)}")
         return "\n\n".join([*parts, *(self._fill(note) for note in self.notes)])
 
     def markdown(self) -> str:
@@ -91,7 +92,7 @@ class Answer:
         parts.append("\n".join(f"- {escape(sentence)}" for sentence in self.sentences))
         for name in self.shown:
             if len(self.tables[name]):
-                parts += [f"**{escape(_words(name))}**", draw(_readable(self.tables[name]), "pipe", escape)]
+                parts += [f"**{escape(_words(name))}**", draw(_readable(self.tables[name], self.unit), "pipe", escape)]
         return "\n\n".join([*parts, *map(escape, self.notes)]) + "\n"
 
     def _repr_markdown_(self) -> str:
@@ -175,19 +176,24 @@ class Study:
         return [folder / name for name in contents]
 
 
+def plain(value: Any) -> str:
+    """Return a condition's value as a person writes it: a whole number without decimals, whatever column it was in."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def _words(name: str) -> str:
     return name.replace("_", " ").capitalize()
 
 
-def _readable(frame: pd.DataFrame) -> pd.DataFrame:
+def _readable(frame: pd.DataFrame, unit: str) -> pd.DataFrame:
     """Return a frame of texts, without what the sentences say (reasons) and what is nowhere known."""
     kept = [name for name in frame.columns if not str(name).endswith("reason") and frame[name].notna().any()]
     return pd.DataFrame(
-        {str(name).replace("_", " "): [_said(str(name), value) for value in frame[name]] for name in kept}
+        {str(name).replace("_", " "): [_said(str(name), value, unit) for value in frame[name]] for name in kept}
     )
 
 
-def _said(name: str, value: Any) -> str:
+def _said(name: str, value: Any, unit: str) -> str:
     if value is None:
         return number(None, 0)
     if isinstance(value, bool):
@@ -196,9 +202,11 @@ def _said(name: str, value: Any) -> str:
         return value
     if isinstance(value, int) or (float(value).is_integer() and name not in _ERRORS):
         return number(value, 0)
-    return number(float(value), DIGITS.get(name, 2))
+    return number(float(value), DIGITS.get(name, 2 if unit in _COARSE else 3))
 
 
+_COARSE = {"deg", "%", "ms"}
+"""Units in which a hundredth says enough; of a body weight it is as much as models differ by."""
 _ERRORS = {"mean", "sd", "low", "high", "error", "difference", "with", "without"}
 
 

@@ -18,11 +18,12 @@ TARGET, MARGIN = 5.0, 1.0
 
 
 def answers(
-    cells: Cells, name: str, *, target: float = TARGET, margin: float = MARGIN, **_: object
+    cells: Cells, name: str, *, target: float | None = None, margin: float = MARGIN, **_: object
 ) -> list[Answer]:  # fmt: skip
     """Return an answer for the curve over persons, one over datasets, and one per way in which data were made worse.
 
-    ``target`` is the error that persons are counted for, ``margin`` what an error may exceed that of clean data by.
+    ``target`` is the error that persons are counted for: 5 degrees where nothing is said, and none for what is not an
+    angle. ``margin`` is what an error may exceed that of clean data by.
     """
     chosen = cells.of(lambda protocol: protocol == name or protocol.startswith(f"{name}/"))
     found = []
@@ -33,7 +34,9 @@ def answers(
     return found
 
 
-def _curve(cells: Cells, size: str, target: float) -> Answer:
+def _curve(cells: Cells, size: str, target: float | None) -> Answer:
+    if target is None and cells.unit == "deg":
+        target = TARGET
     persons, fits, needed, sentences, notes = [], [], [], [], []
     for (model,), rows in grouped(by_person(cells.scores, ["model", size]), ["model"]):
         part = shared(rows, size)
@@ -49,12 +52,15 @@ def _curve(cells: Cells, size: str, target: float) -> Answer:
         if both.better is None:
             row |= {"needed": np.nan, "reason": both.sentence}
         else:
-            reached, flat = both.better.needed_for(target), bounded(both.better.flattens_at(), sizes[-1])
-            row |= {**columns(reached, "needed"), **columns(flat, "flattens_at")}
+            flat, needs = bounded(both.better.flattens_at(), sizes[-1]), ""
+            if target is not None:
+                reached = both.better.needed_for(target)
+                row |= columns(reached, "needed")
+                needs = f"{_needs(reached, size, target, cells.unit)}; "
+            row |= columns(flat, "flattens_at")
+            flattens = f"flattens at {told(flat, size, 3 if size == 'fraction' else 1)}"
             sentences.append(
-                f"{model}: {_needs(reached, size, target, cells.unit)}; it flattens at {told(flat, size)}."
-                if np.isfinite(flat.value)
-                else f"{model}: {_needs(reached, size, target, cells.unit)}; it does not flatten: {flat.reason}."
+                f"{model}: {needs}it {flattens if np.isfinite(flat.value) else f'does not flatten: {flat.reason}'}."
             )
         needed.append(row)
     everyone = pd.concat(persons, ignore_index=True) if persons else pd.DataFrame()

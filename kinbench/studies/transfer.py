@@ -12,7 +12,7 @@ import pandas as pd
 from kinbench.errors import DataError
 from kinbench.results import Result
 from kinbench.statistics.distances import mantel
-from kinbench.studies.answers import Answer
+from kinbench.studies.answers import Answer, plain
 from kinbench.studies.cells import Cells, by_person, grouped, summary
 
 _TO, _FROM = "dataset", "train"
@@ -144,14 +144,22 @@ def _words(pairs: pd.DataFrame, model: str, unit: str) -> list[str]:
 
 
 def _by_condition(pairs: pd.DataFrame, names: list[str], model: str, unit: str) -> list[str]:
-    """Say the mean over pairs under each condition."""
-    words = []
+    """Say the mean under each condition over the pairs that have all of them, or over each one's own if none has."""
     elsewhere = pairs[pairs["kind"] != "own"]
-    for condition, some in grouped(elsewhere if len(elsewhere) else pairs, names):
-        named = ", ".join(f"{name} {value}" for name, value in zip(names, condition, strict=True))
+    rows = elsewhere if len(elsewhere) else pairs
+    times = rows.groupby([_FROM, _TO])["mean"].transform("size")
+    whole = rows[times == len(rows[names].drop_duplicates())]
+    words = []
+    for condition, some in grouped(whole if len(whole) else rows, names):
+        named = ", ".join(f"{name} {plain(value)}" for name, value in zip(names, condition, strict=True))
         loss = some["loss"].dropna()
-        against = f", {loss.mean():+.2f} against each one's own" if len(loss) else ""
+        of = f" ({len(loss)} of these)" if len(loss) < len(some) else ""
+        against = f", {loss.mean():+.2f} against each one's own{of}" if len(loss) else ""
         words.append(f"{model}, {named}: {some['mean'].mean():.2f} {unit} on average over {len(some)} pairs{against}.")
+    if 0 < len(whole) < len(rows):
+        missing = len(rows[[_FROM, _TO]].drop_duplicates()) - len(whole[[_FROM, _TO]].drop_duplicates())
+        pair = "pairs are" if missing > 1 else "pair is"
+        words.append(f"{model}: {missing} {pair} left out of these means: not under every condition.")
     return words
 
 
