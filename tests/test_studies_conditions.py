@@ -1,8 +1,7 @@
 """What a study's sentences take for granted: a target of an angle, and means over the same pairs."""
 
-import pytest
 from result_cases import METRICS
-from study_cases import OFFSETS, cell, curve
+from study_cases import OFFSETS, campaign, cell, curve, own
 
 from kinbench.studies import study
 
@@ -50,3 +49,16 @@ def test_conditions_of_transfer_are_told_over_the_pairs_that_have_them_all():
         "line: 1 pair is left out of these means: not under every condition.",
     )
     assert len(answer.tables["pairs"]) == 3
+
+
+def test_one_degree_is_no_margin_for_a_force():
+    angles = curve("few-shot", "seconds", {0: 9.0, 5: 7.0, 10: 5.0, 30: 3.0, 60: 3.0}) + own(3.0)
+    assert any("'ui' by 1 deg" in told for told in only("few-shot", angles).sentences)
+    answer = only("few-shot", in_body_weights(angles))
+    assert answer.settings["margin"] is None and not any("by 1 BW" in told for told in answer.sentences)
+    asked = only("few-shot", in_body_weights(angles), margin=0.05)
+    assert any("'ui' by 0.05 BW" in told for told in asked.sentences)
+    many = in_body_weights(campaign())
+    models = study("compare", many, protocols=("ug",)).answers[0]
+    assert "Whether models are equivalent takes a margin in BW, and none is given." in models.sentences
+    assert models.tables["equivalence"].empty

@@ -283,6 +283,11 @@ def _crossings(at: FloatArray, apart: FloatArray, rising: bool) -> FloatArray:
     return found
 
 
+def margin_of(unit: str, margin: float | None) -> float | None:
+    """Return how far apart errors may be and count as the same: one degree unless said, and none in other units."""
+    return 1.0 if margin is None and unit == "deg" else margin
+
+
 def told(estimate: Estimate, unit: str = "", digits: int = 1) -> str:
     """Return an estimate in words: the value with its interval, or why there is none."""
     if math.isnan(estimate.value):

@@ -13,13 +13,11 @@ from kinbench.statistics.equivalence import equivalence
 from kinbench.statistics.ranks import critical_difference
 from kinbench.statistics.variance import repeated_measures, two_way
 from kinbench.studies.answers import Answer
-from kinbench.studies.cells import Cells, by_person, mapping, melted, p_said, shared, summary
-
-MARGIN = 1.0
+from kinbench.studies.cells import Cells, by_person, mapping, margin_of, melted, p_said, shared, summary
 
 
 def answers(
-    cells: Cells, name: str, *, protocols: tuple[str, ...] = (), margin: float = MARGIN, **_: object
+    cells: Cells, name: str, *, protocols: tuple[str, ...] = (), margin: float | None = None, **_: object
 ) -> list[Answer]:
     """Return one answer per protocol without conditions (or those named): pairs, ranks, equivalence.
 
@@ -28,11 +26,11 @@ def answers(
     plain = {r.protocol.name for r in cells.results if not r.protocol.study and r.protocol.scope == "dataset"}
     wanted = [protocol for protocol in cells.protocols if protocol in (set(protocols) or plain)]
     chosen = cells.of(lambda protocol: protocol in wanted)
-    found = [_answer(one, protocol, margin) for protocol, one in chosen.each()]
+    found = [_answer(one, protocol, margin_of(one.unit, margin)) for protocol, one in chosen.each()]
     return found + ([_methods(chosen)] if len(wanted) > 1 else [])
 
 
-def _answer(cells: Cells, protocol: str, margin: float) -> Answer:
+def _answer(cells: Cells, protocol: str, margin: float | None) -> Answer:
     rows = by_person(cells.scores, ["model"])
     part = shared(rows, "model")
     facts = cells.facts
@@ -51,6 +49,7 @@ def _answer(cells: Cells, protocol: str, margin: float) -> Answer:
     same = [
         (first, second, equivalence(of_model[first], of_model[second], margin=margin, unit=cells.unit))
         for first, second in combinations(of_model, 2)
+        if margin is not None
     ]
     sentences = [
         f"{row['first']} against {row['second']}: {row['difference']:+.2f} {cells.unit} "
@@ -65,9 +64,14 @@ def _answer(cells: Cells, protocol: str, margin: float) -> Answer:
         sentences.append(f"Not told apart by rank: {'; '.join(' and '.join(group) for group in groups)}.")
     shown = [f"{first} and {second}" for first, second, test in same if test.shown]
     sentences.append(
-        f"Equivalent within {margin:g} {cells.unit}: {', '.join(shown) if shown else 'no pair that it is shown of'}."
+        f"Whether models are equivalent takes a margin in {cells.unit}, and none is given."
+        if margin is None
+        else f"Equivalent within {margin:g} {cells.unit}: {', '.join(shown) or 'no pair that it is shown of'}."
     )
-    equivalent = pd.concat([test.to_frame().assign(first=a, second=b) for a, b, test in same], ignore_index=True)
+    columns = ["first", "second", "difference", "difference_low", "difference_high", "margin", "p", "shown", "n"]
+    equivalent = pd.DataFrame(columns=columns)
+    if same:
+        equivalent = pd.concat([test.to_frame().assign(first=a, second=b) for a, b, test in same], ignore_index=True)
     return Answer(
         kind="compare", variant=protocol, question="Which models differ, and which are as good as the same?",
         sentences=tuple(sentences),
@@ -75,9 +79,7 @@ def _answer(cells: Cells, protocol: str, margin: float) -> Answer:
             "models": means,
             "pairs": pairs.to_frame().drop(columns=["test", "correction", "alpha", "statistic"]),
             "ranks": ranks.to_frame().assign(critical_difference=ranks.difference),
-            "equivalence": equivalent[
-                ["first", "second", "difference", "difference_low", "difference_high", "margin", "p", "shown", "n"]
-            ],
+            "equivalence": equivalent[columns],
             "persons": persons,
         },
         shown=("models", "pairs", "ranks", "equivalence"), settings={"margin": margin}, **base,

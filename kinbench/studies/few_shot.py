@@ -19,6 +19,7 @@ from kinbench.studies.cells import (
     columns,
     grouped,
     mapping,
+    margin_of,
     meets,
     melted,
     shared,
@@ -31,21 +32,22 @@ PRE_TRAINED, SCRATCH = "pre-trained", "from scratch"
 BASELINE = "ui"
 
 
-def answers(cells: Cells, name: str, *, margin: float = 1.0, **_: object) -> list[Answer]:
-    """Return one answer per kind of budget. ``margin`` is what an error may exceed that of ``ui`` by and still match.
+def answers(cells: Cells, name: str, *, margin: float | None = None, **_: object) -> list[Answer]:
+    """Return one answer per kind of budget. ``margin`` is what an error may exceed that of ``ui`` by and still match:
+    one degree unless said, and not asked of in other units.
 
     Protocols whose name ends in ``/scratch`` learn from the budget alone; ``ui``'s results, where there are any, are
     what every curve is held against.
     """
     chosen = cells.of(lambda protocol: protocol == name or protocol.startswith(f"{name}/"))
     return [
-        _answer(cells, chosen, budget, margin)
+        _answer(cells, chosen, budget, margin_of(cells.unit, margin))
         for budget in UNITS
         if budget in chosen.scores and chosen.scores[budget].notna().any()
     ]
 
 
-def _answer(cells: Cells, chosen: Cells, budget: str, margin: float) -> Answer:
+def _answer(cells: Cells, chosen: Cells, budget: str, margin: float | None) -> Answer:
     scores = chosen.scores[chosen.scores[budget].notna()]
     scores = scores.assign(training=[
         SCRATCH if protocol.endswith("/scratch") else PRE_TRAINED for protocol in scores["protocol"]
@@ -86,7 +88,7 @@ def _answer(cells: Cells, chosen: Cells, budget: str, margin: float) -> Answer:
 
 
 def _match(
-    table: pd.DataFrame, own: pd.Series, budget: str, margin: float, unit: str
+    table: pd.DataFrame, own: pd.Series, budget: str, margin: float | None, unit: str
 ) -> tuple[dict[str, Any], str]:  # fmt: skip
     """Return a row on one curve, and the same in words: its area, where it flattens, where it meets ``ui``."""
     sizes = [float(size) for size in table.columns.astype(float) if size > 0]
@@ -115,6 +117,8 @@ def _match(
     row |= {"ui": float(level.mean()), **columns(at, "matches_ui_at")}
     words.append(f"its mean matches that of 'ui' ({level.mean():.2f} {unit}) at {told(at, UNITS[budget])}"
                  if np.isfinite(at.value) else f"its mean does not reach that of 'ui' ({level.mean():.2f} {unit}), {at.reason}")  # fmt: skip  # noqa: E501
+    if margin is None:
+        return row, "; ".join(words) + "."
     least = _not_worse_from(both, mapping(own.loc[both.index]), margin, unit)
     row |= columns(least, "not_worse_from")
     words.append(f"it is not worse than 'ui' by {margin:g} {unit} from {least.value:g} {UNITS[budget]} on"
