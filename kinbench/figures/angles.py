@@ -61,6 +61,10 @@ def bland_altman(answer: Answer, figure: Figure) -> None:
         axes.set_xlabel(f"Mean of both, {'range of motion' if measure == 'range' else 'every sample'} ({answer.unit})")
 
 
+COARSE = 2.0
+"""Limits further apart than this are read to a tenth: degrees are, forces in body weights are not."""
+
+
 def _agreed(axes: Axes, points: pd.DataFrame, limits: pd.DataFrame) -> None:
     if limits.empty:
         nothing(axes, "no values")
@@ -74,6 +78,7 @@ def _agreed(axes: Axes, points: pd.DataFrame, limits: pd.DataFrame) -> None:
         axes.plot(mean[mine], difference[mine], LINES[number % len(LINES)][1], color=LINES[number % len(LINES)][0],
                   linestyle="", markersize=2.2, alpha=0.5, markeredgewidth=0, rasterized=True)  # fmt: skip
     axes.axhline(0, color=FAINT, linewidth=0.5)
+    digits = 1 if told["upper"] - told["lower"] > COARSE else 3
     for name, dash in (("bias", "-"), ("lower", (0, (4, 2))), ("upper", (0, (4, 2)))):
         if not math.isfinite(told[name]):
             continue
@@ -85,8 +90,8 @@ def _agreed(axes: Axes, points: pd.DataFrame, limits: pd.DataFrame) -> None:
                 capsize=1.5, clip_on=True,
             )  # fmt: skip
         axes.annotate(
-            f"{told[name]:+.1f}", (0.965, told[name]), xycoords=("axes fraction", "data"), ha="right", va="bottom",
-            fontsize=5.5,
+            f"{told[name]:+.{digits}f}", (0.965, told[name]), xycoords=("axes fraction", "data"), ha="right",
+            va="bottom", fontsize=5.5,
         )  # fmt: skip
     reach = [difference.min(), difference.max(), told["lower"], told["upper"]]
     low, high = min(map(float, filter(math.isfinite, reach))), max(map(float, filter(math.isfinite, reach)))

@@ -134,9 +134,9 @@ class CurveFit:
             return self._refused(worthless)
         size = float(self._flat(self._values[None], share)[0])
         if size > FARTHEST * self.sizes[-1]:
+            far = f"at {size:.3g}" if size < 1e3 * self.sizes[-1] else "at no size that anybody measures"
             return self._refused(
-                f"it would flatten at {size:.3g}, more than {FARTHEST:g} times the largest size measured, "
-                f"{self.sizes[-1]:g}"
+                f"it would flatten {far}, more than {FARTHEST:g} times the largest size measured, {self.sizes[-1]:g}"
             )
         if not len(self.draws):
             return Estimate(size, n=self.rows, level=self.level, reason="too few rows for an interval")
