@@ -30,14 +30,16 @@ def subsets(answer: Answer, figure: Figure) -> None:
     at = np.arange(len(rows))
     best = rows["mean"] == rows.groupby("count")["mean"].transform("min")
     colour = [LINES[1][0] if leads else LINES[5][0] for leads in best]
+    spread = rows["sd"].to_numpy(dtype=float)
+    spreads = np.isfinite(spread).any()  # one person has none
     upper.bar(
-        at, rows["mean"], 0.75, yerr=np.nan_to_num(rows["sd"].to_numpy(dtype=float)), color=colour,
+        at, rows["mean"], 0.75, yerr=np.nan_to_num(spread) if spreads else None, color=colour,
         error_kw={"elinewidth": 0.5, "capsize": 1, "ecolor": INK},
     )  # fmt: skip
     upper.set_ylabel(error_label(answer))
     upper.tick_params(axis="x", length=0, labelbottom=False)
     which = "all sets" if len(rows) == len(mine) else f"the best {BEST_PER_COUNT} sets of each size"
-    note(upper, f"{first}: {which}; {counted(rows['n'])}; mean ± SD; dark: best of its size")
+    note(upper, f"{first}: {which}; {counted(rows['n'])}; mean{' ± SD' if spreads else ''}; dark: best of its size")
     for y, sensor in enumerate(sensors):
         worn = rows[sensor].to_numpy(dtype=bool)
         lower.plot(at[~worn], np.full((~worn).sum(), y), "o", color="#DDDDDD", markersize=3)
