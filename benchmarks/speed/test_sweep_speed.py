@@ -102,4 +102,5 @@ def test_a_sweep_against_refitting(benchmark, count):
     )  # fmt: skip
     print(f"\n{count} windows a person: {benchmark.extra_info}")
     assert apart < 1e-9
-    assert sweep_s < refit_s / 4
+    if benchmark.enabled:
+        assert sweep_s < refit_s / 4
