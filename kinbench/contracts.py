@@ -227,6 +227,62 @@ class SelfNormalisingModel(Model, Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Training:
+    """How a run wants a model trained that takes long: what the run decides, and not the model.
+
+    ``device`` is where to compute, by torch's name (``cpu``, ``cuda``). ``checkpoints`` is a folder of this one fit to
+    keep progress in, None to keep none: a fit that finds there what an interrupted one of the same model, windows and
+    seed left goes on from it, and ends with the same bits. ``on_progress(done, total, label)`` tells a person.
+    """
+
+    device: str = "cpu"
+    checkpoints: Path | None = None
+    on_progress: Progress = ignore
+
+
+@runtime_checkable
+class TrainedModel(Model, Protocol):
+    """A model that is told before ``fit``, ``adapt`` or ``pretrain`` where to compute and where to keep progress."""
+
+    def prepare(self, training: Training) -> None:
+        """Take up how to train; the device plays no part in what a model is, and none in what is saved."""
+        ...
+
+
+@runtime_checkable
+class PretrainedModel(Model, Protocol):
+    """A model that can learn from inputs without answers, and begin from what it or others learnt before."""
+
+    def pretrain(self, train: Unlabelled, valid: Unlabelled, *, seed: int) -> None:
+        """Learn from inputs of people who are in no test; ``valid``, of other people, may be empty.
+
+        What it learns ``save`` writes, as it writes a fitted model.
+        """
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write all that ``begin`` needs into an existing, empty folder."""
+        ...
+
+    def begin(self, folder: Path) -> None:
+        """Take up weights before ``fit``: what ``save`` wrote, after ``pretrain`` or ``fit``, or a publication's files.
+
+        ``fit`` goes on from them as the model's settings say, and says in ``notes`` what it did. Raises ``DataError``
+        where the folder holds nothing that fits this model.
+        """
+        ...
+
+
+@runtime_checkable
+class StartedModel(Model, Protocol):
+    """A model that can begin from weights; what ``PretrainedModel`` has, without ``pretrain``."""
+
+    def begin(self, folder: Path) -> None:
+        """Take up weights before ``fit``, as ``PretrainedModel.begin`` does."""
+        ...
+
+
 class Summary(Protocol):
     """All that a model learns from some windows, as sums that add up: those of two sets of windows to those of both.
 
