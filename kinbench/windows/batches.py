@@ -106,16 +106,18 @@ class Batches:
 
 @dataclass(frozen=True)
 class Unlabelled:
-    """Windows without answers: what a model may take a person's own statistics of.
+    """Windows without answers: what a model may take a person's own statistics of, or learn from before any answer.
 
-    ``signals``, ``starts``, ``present`` and ``spec`` are those of ``Batches``. No target, and nothing that a target
-    could be had from, is reachable from here; a protocol alone knows whose the windows are.
+    ``signals``, ``starts``, ``present`` and ``spec`` are those of ``Batches``. ``weight`` (n,), where there is one, is
+    how often a window is to be drawn beside the others. No target, and nothing that a target could be had from, is
+    reachable from here; whoever hands them out alone knows whose the windows are.
     """
 
     signals: Float32Array
     starts: IntArray
     present: BoolArray
     spec: TaskSpec
+    weight: Float32Array | None = None
 
     def __len__(self) -> int:
         return int(self.starts.size)
@@ -124,6 +126,10 @@ class Unlabelled:
     def x(self) -> Float32Array:
         """All inputs, (n, time, channel) float32. Copies; prefer ``iterate`` for large sets."""
         return _gather(self.signals, self.starts, self.spec.window)
+
+    def take(self, index: IntArray) -> Float32Array:
+        """Return the inputs (n, time, channel) of the windows at ``index``."""
+        return _gather(self.signals, self.starts[index], self.spec.window)
 
     def iterate(self, size: int) -> Iterator[Float32Array]:
         """Yield inputs (n, time, channel) in batches of ``size``, in order."""
