@@ -1,0 +1,176 @@
+"""The files that Brough et al. (2025) published, and the input and output layout that their networks were trained in.
+
+A folder holds ``model.pt`` (weights by name) and ``norm_dict.pt`` (mean and SD of 16 inputs and three angles). Neither
+has a licence that says what may be done with it: they are read where a person has put them, and never shipped.
+
+The layout is that of the virtual sensors of Rapp et al. (2021), which are not physics (``virtual_imu.rapp2021``): the
+accelerometer is minus the specific force, rotated the wrong way. Near the pose of touchdown it is (x, -y, z) of the
+specific force; elsewhere it is a function of the orientation too, which a real sensor does not tell. Left legs were
+not mirrored there; here they are, and every leg looks like a right one. The angles are flexion about the axis that
+points right, negative where a hip bends and a foot lifts, then abduction and external rotation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kinbench.errors import DataError
+from kinbench.windows import TaskSpec
+
+Float32Array = NDArray[np.float32]
+
+WEIGHTS: Final = "model.pt"
+STATISTICS: Final = "norm_dict.pt"
+RATE_HZ: Final = 200.0
+AS_PUBLISHED: Final = "published"
+"""The layout of windows whose accelerometer is what the published code makes of one: taken as they are."""
+AT_TOUCHDOWN: Final = "touchdown"
+"""The layout of windows that hold a specific force: (x, -y, z) of it, exact at the pose of touchdown alone."""
+LAYOUTS: Final = (AS_PUBLISHED, AT_TOUCHDOWN)
+
+_SEGMENTS: Final = {"hip": ("pelvis", "thigh"), "knee": ("thigh", "shank"), "ankle": ("shank", "foot")}
+_ANGLES: Final[Mapping[str, tuple[int, float]]] = {
+    "hip_flexion": (0, -1.0), "hip_adduction": (1, -1.0), "hip_internal_rotation": (2, -1.0),
+    "knee_flexion": (0, 1.0), "knee_adduction": (1, -1.0), "knee_internal_rotation": (2, -1.0),
+    "ankle_dorsiflexion": (0, -1.0), "ankle_inversion": (1, -1.0), "ankle_internal_rotation": (2, -1.0),
+}  # fmt: skip
+"""Where each of our DoFs stands among the network's three outputs, and its sign there."""
+_TOUCHDOWN_SIGNS: Final = np.array([1.0, -1.0, 1.0], dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Published:
+    """One published network: its weights by their names, and mean and SD of inputs (16,) and angles (3,), float32."""
+
+    folder: Path
+    weights: Mapping[str, Tensor]
+    x_mean: Float32Array
+    x_sd: Float32Array
+    y_mean: Float32Array
+    y_sd: Float32Array
+
+    def inputs(self, x: Float32Array, spec: TaskSpec, layout: str) -> Float32Array:
+        """Return the network's inputs (n, time, 16), z-scores, for a task's (n, time, channel) in SI units.
+
+        Lost samples become 0, the mean of training. ``spec`` is one that ``check`` let pass.
+        """
+        z = (sixteen(x, spec, layout) - self.x_mean) / self.x_sd
+        return np.where(np.isfinite(z), z, np.float32(0.0)).astype(np.float32, copy=False)
+
+    def angles(self, outputs: Float32Array, spec: TaskSpec) -> Float32Array:
+        """Return the task's DoFs (n, time, dof) in degrees for the network's outputs (n, time, 3)."""
+        degrees = outputs * self.y_sd + self.y_mean
+        column, sign = zip(*(_ANGLES[name] for name in spec.dof_names), strict=True)
+        return np.asarray(degrees[..., list(column)] * np.array(sign, dtype=np.float32), dtype=np.float32)
+
+    def check(self, spec: TaskSpec, layout: str) -> None:
+        """Raise ``DataError`` unless the network can be asked for a task: all reasons at once."""
+        problems = _problems(spec, layout)
+        named = self.folder.name.lower()
+        joint = _joint(spec)
+        if named in _SEGMENTS and joint in _SEGMENTS and named != joint:
+            problems.append(f"the folder names the {named} and the task the {joint}; give the weights of the {joint}")
+        if problems:
+            raise DataError(problems, where=self.folder)
+
+
+def is_published(folder: Path) -> bool:
+    """Return whether a folder looks like a publication's: weights without a card of ours."""
+    return (folder / WEIGHTS).is_file() and (folder / STATISTICS).is_file()
+
+
+def read(folder: Path) -> Published:
+    """Return what a folder holds, on the CPU; nothing in it is executed.
+
+    Raises ``DataError`` where a file is absent, damaged, holds anything but numbers, or has other sizes.
+    """
+    weights = _mapping(folder / WEIGHTS)
+    if not weights or not all(isinstance(value, Tensor) for value in weights.values()):
+        raise DataError("expected tensors by name, as torch saves a state", where=folder / WEIGHTS)
+    stored = _mapping(folder / STATISTICS).get("params")
+    if not isinstance(stored, Mapping):
+        raise DataError("expected mean and SD under 'params'", where=folder / STATISTICS)
+    sizes = {"x_mean": 16, "x_std": 16, "y_mean": 3, "y_std": 3}
+    values = [_statistic(stored, name, size, folder / STATISTICS) for name, size in sizes.items()]
+    return Published(folder, weights, *values)
+
+
+def sixteen(x: Float32Array, spec: TaskSpec, layout: str) -> Float32Array:
+    """Return (n, time, 16): per segment acc, |acc|, gyr, |gyr|, in SI units, proximal segment first, in a layout.
+
+    Lengths that a task does not have are computed of its triads.
+    """
+    parts = []
+    for segment in spec.segments:
+        for channel in ("acc", "gyr"):
+            at = [spec.channel_names.index(f"{segment}/{channel}/{axis}") for axis in "xyz"]
+            triad = x[..., at]
+            length = np.sqrt((triad**2).sum(axis=-1, keepdims=True))
+            signs = _TOUCHDOWN_SIGNS if channel == "acc" and layout == AT_TOUCHDOWN else np.float32(1.0)
+            parts += [triad * signs, length]
+    return np.concatenate(parts, axis=-1).astype(np.float32, copy=False)
+
+
+def _problems(spec: TaskSpec, layout: str) -> list[str]:
+    problems = []
+    if layout not in LAYOUTS:
+        problems.append(
+            "published weights read an accelerometer that is not physics: say compat=touchdown for windows of specific "
+            f"force, or compat=published for windows in the publication's own layout (compat is {layout or 'not set'})"
+        )
+    joint = _joint(spec)
+    if joint not in _SEGMENTS or not all(name in _ANGLES for name in spec.dof_names):
+        problems.append(f"published weights give a hip, a knee or an ankle, and the task asks {_listed(spec)}")
+    elif spec.segments != _SEGMENTS[joint]:
+        problems.append(f"expected the sensors {' and '.join(_SEGMENTS[joint])}, got {' and '.join(spec.segments)}")
+    needed = [
+        f"{segment}/{channel}/{axis}" for segment in spec.segments for channel in ("acc", "gyr") for axis in "xyz"
+    ]
+    missing = [name for name in needed if name not in spec.channel_names]
+    if missing:
+        problems.append(f"the task has no {', '.join(missing)}")
+    if spec.rate_hz != RATE_HZ:
+        problems.append(f"published weights are for {RATE_HZ:g} Hz, and the task has {spec.rate_hz:g} Hz")
+    return problems
+
+
+def _joint(spec: TaskSpec) -> str:
+    """Return the one joint of all of a task's DoFs, or nothing."""
+    joints = {name.split("_")[0] for name in spec.dof_names}
+    return joints.pop() if len(joints) == 1 else ""
+
+
+def _listed(spec: TaskSpec) -> str:
+    return ", ".join(spec.dof_names)
+
+
+def _mapping(path: Path) -> Mapping[str, Any]:
+    try:
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for a file that is absent, damaged or full of code
+        raise DataError(f"no readable weights: {_first_line(error)}", where=path) from error
+    if not isinstance(stored, Mapping):
+        raise DataError(f"expected values by name, got {type(stored).__name__}", where=path)
+    return stored
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _statistic(stored: Mapping[str, Any], name: str, size: int, path: Path) -> Float32Array:
+    value = stored.get(name)
+    if not isinstance(value, Tensor) or value.numel() != size or not bool(torch.isfinite(value).all()):
+        raise DataError(f"expected '{name}' of {size} finite numbers", where=path)
+    flat = value.reshape(-1).numpy().astype(np.float32)
+    if name.endswith("std") and not (flat > 0).all():
+        raise DataError(f"expected '{name}' above 0 throughout", where=path)
+    return flat
