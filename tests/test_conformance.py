@@ -346,6 +346,7 @@ def longer(spans):
         (Changed(with_roles(training=lambda fold: ())), "unknown roles \\['training'\\]"),
         (Changed(with_roles(stopping=lambda fold: fold.roles["validation"])), "never adapts"),
         (Changed(with_roles(adaptation=lambda fold: ()), UA), "has no adaptation span"),
+        (Changed(with_roles(stopping=lambda fold: ()), UA), "has no stopping span"),
         (Changed(each(lambda fold: replace(fold, test_persons=(*fold.test_persons, "one/S99")))), "no test span of"),
         (Changed(each(lambda fold: replace(fold, test_dataset="elsewhere"))), "'elsewhere'"),
         (Changed(lambda self, folds, entries: entries.clear() or folds), "must not change the entries"),

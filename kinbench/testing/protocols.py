@@ -120,7 +120,9 @@ def _check_fold(card: ProtocolCard, fold: Fold, entries: Sequence[TaskEntry]) ->
     known = {str(entry.key): entry for entry in entries}
     strange = sorted(set(fold.roles) - set(ROLES))
     require(not strange, f"{where} has unknown roles {strange}; they are {', '.join(ROLES)}.")
-    promises: list[tuple[Role, bool]] = [("adaptation", card.adapts), ("unlabelled", card.normalises)]
+    promises: list[tuple[Role, bool]] = [
+        ("adaptation", card.adapts), ("stopping", card.adapts and card.ranks), ("unlabelled", card.normalises),
+    ]  # fmt: skip
     needed = ["fit", "test", *(role for role, promised in promises if promised and not card.study)]
     for role, spans in fold.roles.items():
         for span in spans:
