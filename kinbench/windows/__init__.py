@@ -5,11 +5,13 @@ from kinbench.windows.batches import Batches, TaskSpec, Unlabelled, concatenate
 from kinbench.windows.copies import Copy, find_copies
 from kinbench.windows.derivation import Inputs, LegInputs, derive_inputs
 from kinbench.windows.fingerprints import Samples, samples_of
+from kinbench.windows.inputs import StoreInputs, inputs, pool
 from kinbench.windows.preparation import Recordings, prepare, task_digest
+from kinbench.windows.streams import Stream, answered, stream_of
 from kinbench.windows.taskdata import Piece, Stretch, TaskData, TestWindows, cover
 
 __all__ = [
-    "Batches", "Copy", "Inputs", "LegInputs", "Piece", "Recordings", "Samples", "Stretch", "TaskData", "TaskSpec",
-    "TestWindows", "Unlabelled", "applicable", "concatenate", "cover", "derive_inputs", "find_copies", "input_legs",
-    "prepare", "samples_of", "task_digest",
+    "Batches", "Copy", "Inputs", "LegInputs", "Piece", "Recordings", "Samples", "StoreInputs", "Stretch", "TaskData",
+    "TaskSpec", "TestWindows", "Unlabelled", "applicable", "concatenate", "cover", "derive_inputs", "find_copies",
+    "input_legs", "inputs", "pool", "prepare", "samples_of", "task_digest",
 ]  # fmt: skip
