@@ -53,7 +53,8 @@ class Task:
     ``shortest``: stretches of at least so many samples that are shorter than a window are padded to one, by their last
     sample without a label (0: none is). ``straight_deg``: only where the pelvis heads within so many degrees of the
     recording's line of walking, either way; a recording whose reference tells no heading counts whole. ``by_name``: a
-    run takes it only where it is asked for, as a variant of a task that is always run.
+    run takes it only where it is asked for, as a variant of a task that is always run. ``orientations``: what a model
+    is fitted on holds its segments' orientations too, where the reference has them; what it is tested on never does.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Task:
     shortest: int = 0
     straight_deg: float | None = None
     by_name: bool = False
+    orientations: bool = False
 
     @property
     def least(self) -> int:
@@ -120,7 +122,7 @@ class Task:
 _LATER = {
     field.name: field.default
     for field in fields(Task)
-    if field.name in ("quantity", "optional", "around", "shortest", "straight_deg", "by_name")
+    if field.name in ("quantity", "optional", "around", "shortest", "straight_deg", "by_name", "orientations")
 }
 """Fields that came after the first results: a task that leaves them alone is, and stays, what it was."""
 

@@ -213,6 +213,17 @@ def _sagittal(task: Task) -> Task:
     )  # fmt: skip
 
 
+def _oriented(task: Task) -> Task:
+    """Return a task whose training windows hold the two segments' orientations, of people who walk straight.
+
+    They are told from where the person heads; in a turn that would be neither the old way nor the new.
+    """
+    return replace(
+        task, name=f"{task.name}/oriented", title=f"{task.title}, orientations to learn from", orientations=True,
+        straight_deg=30.0, variants=(), by_name=True,
+    )  # fmt: skip
+
+
 JOINT_PAIR_HIP = _joint_pair("hip", ("pelvis", "thigh"), ("hip_flexion", "hip_adduction", "hip_internal_rotation"))
 """16 channels in segment axes (each triad and its length), three angles, crops of 2 s at 200 Hz, walking."""
 JOINT_PAIR_KNEE = _joint_pair("knee", ("thigh", "shank"), ("knee_flexion", "knee_adduction", "knee_internal_rotation"))
@@ -228,6 +239,10 @@ JOINT_PAIR_ANKLE_100HZ = _at_100_hz(JOINT_PAIR_ANKLE)
 JOINT_PAIR_HIP_SAGITTAL = _sagittal(JOINT_PAIR_HIP)
 JOINT_PAIR_KNEE_SAGITTAL = _sagittal(JOINT_PAIR_KNEE)
 JOINT_PAIR_ANKLE_SAGITTAL = _sagittal(JOINT_PAIR_ANKLE)
+JOINT_PAIR_HIP_ORIENTED = _oriented(JOINT_PAIR_HIP)
+"""As ``JOINT_PAIR_HIP``; what a model is fitted on holds the segments' orientations too, which a test never shows."""
+JOINT_PAIR_KNEE_ORIENTED = _oriented(JOINT_PAIR_KNEE)
+JOINT_PAIR_ANKLE_ORIENTED = _oriented(JOINT_PAIR_ANKLE)
 
 # --- the lower body (Hur et al. 2025) --------------------------------------------------------------------------------
 

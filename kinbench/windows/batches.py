@@ -44,7 +44,9 @@ class Batches:
     (rows, dof) bool are flat arrays of the windows' own rows, so that nothing else can be reached from here; window i
     is rows ``starts[i] : starts[i] + spec.window``.
     ``person`` (n,) are opaque numbers; ``present`` (n, segment) tells which sensors exist (a missing one is NaN in
-    ``x``). ``y`` holds NaN wherever ``valid`` is False.
+    ``x``). ``y`` holds NaN wherever ``valid`` is False. ``orientations`` (rows, segment, 4) float32, of a task that
+    asks for them, are unit quaternions, w first, from segment axes to the walking frame: Y up, X where the person goes,
+    left legs mirrored as their signals are; NaN where the reference has none.
     """
 
     signals: Float32Array
@@ -54,6 +56,7 @@ class Batches:
     person: IntArray
     present: BoolArray
     spec: TaskSpec
+    orientations: Float32Array | None = None
 
     def __len__(self) -> int:
         return int(self.starts.size)
@@ -82,6 +85,17 @@ class Batches:
             _gather(self.labelled, starts, window),
         )
 
+    def oriented(self, index: IntArray) -> Float32Array:
+        """Return the orientations (n, time, segment, 4) of the windows at ``index``.
+
+        Raises ``UsageError`` for windows of a task that has none.
+        """
+        if self.orientations is None:
+            raise UsageError(f"Task '{self.spec.task}' has no orientations to learn from; take its variant 'oriented'.")
+        flat = self.orientations.reshape(len(self.orientations), -1)
+        found = _gather(flat, self.starts[index], self.spec.window)
+        return found.reshape(*found.shape[:2], len(self.spec.segments), 4)
+
     def iterate(
         self, size: int, generator: np.random.Generator | None = None
     ) -> Iterator[tuple[Float32Array, Float32Array, BoolArray]]:
@@ -97,7 +111,10 @@ class Batches:
             return self
         columns = [self.spec.channel_names.index(name) for name in spec.channel_names]
         kept = [self.spec.segments.index(name) for name in spec.segments]
-        return replace(self, signals=self.signals[:, columns], present=self.present[:, kept], spec=spec)
+        oriented = None if self.orientations is None else self.orientations[:, kept]
+        return replace(
+            self, signals=self.signals[:, columns], present=self.present[:, kept], spec=spec, orientations=oriented
+        )
 
     def unlabelled(self) -> Unlabelled:
         """Return the inputs of these windows alone."""
@@ -167,6 +184,7 @@ def concatenate(parts: Sequence[Batches]) -> Batches:
     if len(kept) == 1:
         return kept[0]
     offsets = np.cumsum([0, *(part.signals.shape[0] for part in kept[:-1])])
+    oriented = [part.orientations for part in kept if part.orientations is not None]
     return Batches(
         signals=np.concatenate([part.signals for part in kept]),
         targets=np.concatenate([part.targets for part in kept]),
@@ -175,4 +193,5 @@ def concatenate(parts: Sequence[Batches]) -> Batches:
         person=np.concatenate([part.person for part in kept]),
         present=np.concatenate([part.present for part in kept]),
         spec=kept[0].spec,
+        orientations=np.concatenate(oriented) if len(oriented) == len(kept) else None,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,12 +12,13 @@ from numpy.typing import NDArray
 from kinbench import schema
 from kinbench.harmonisation.grids import Plan, covered, interpolate, onto_grid, plan
 from kinbench.kinematics import events_from_hip_angle, events_from_knee_angle, mirror_acc, mirror_gyr
-from kinbench.metrics import circular_difference
 from kinbench.recording import Recording
 from kinbench.schema import OPEN_ACTIVITIES
 from kinbench.tasks import Moving, Task
 from kinbench.windows.fingerprints import Samples, samples_of
 from kinbench.windows.loads import contacts_of, load_of, mass_of, stance_of
+from kinbench.windows.orientations import heading_of, not_known, orientations_of
+from kinbench.windows.references import on_grid, targets_of
 
 FloatArray = NDArray[np.float64]
 Float32Array = NDArray[np.float32]
@@ -43,7 +43,6 @@ something else is nothing in particular."""
 
 GAITS = ("walking", "walking_treadmill", "running", "running_treadmill", "stairs", "ramp")
 """Activities that are made of strides."""
-_HEADING = "pelvis_rotation"
 _STRIDE_EVENTS = (("hip_flexion", events_from_hip_angle), ("knee_flexion", events_from_knee_angle))
 
 
@@ -52,7 +51,8 @@ class LegSignals:
     """One leg on the task's grid: inputs (n, channel), NaN where masked, angles or loads (n, dof) in the quantity's
     unit, where they hold (n, dof), and the stretches where inputs are present, the person moves and every DoF is known.
 
-    ``stance`` (n,), of loads, is where the leg's foot bears weight; None where no plate tells.
+    ``stance`` (n,), of loads, is where the leg's foot bears weight; None where no plate tells. ``orientations`` (n,
+    segment, 4) are those of a task that asks for them, as ``orientations_of`` has them.
     """
 
     leg: str
@@ -61,6 +61,7 @@ class LegSignals:
     labelled: BoolArray
     runs: Runs
     stance: BoolArray | None = None
+    orientations: Float32Array | None = None
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,8 @@ def derive(recording: Recording, task: Task, legs: tuple[str, ...]) -> Derived |
     runs = _runs(np.logical_or.reduce([_mask(leg.runs, way.samples) for leg in found]))
     if not runs:
         return _nothing_left(known, moving, found)
+    if task.orientations and all(not_known(leg.orientations) for leg in found):
+        return f"its reference holds no orientation of {' or '.join(task.segments)}"
     return Derived(
         legs=tuple(leg for leg in found if leg.runs),
         runs=runs,
@@ -183,15 +186,21 @@ def _sensors(
     return {name: sensor for name, sensor in found.items() if sensor is not None}
 
 
-def _sensor(imu: xr.Dataset, segment: str, task: Task, way: Plan, time_s: FloatArray) -> _Sensor | None:
+def sensor_on(imu: xr.Dataset, segment: str, task: Task) -> int | None:
     """Return the first sensor on a segment (with a known rotation where the task turns it), or None."""
     on_segment = [index for index, name in enumerate(imu["segment"].values) if str(name) == segment]
+    if task.axes == "sensor":
+        return on_segment[0] if on_segment else None
     rotations = np.asarray(imu["rotation"].values, dtype=np.float64)
-    turned = [index for index in on_segment if np.isfinite(rotations[index]).all()]
-    candidates = turned if task.axes == "segment" else on_segment
-    if not candidates:
+    return next((index for index in on_segment if np.isfinite(rotations[index]).all()), None)
+
+
+def _sensor(imu: xr.Dataset, segment: str, task: Task, way: Plan, time_s: FloatArray) -> _Sensor | None:
+    """Return the task's sensor on a segment, or None."""
+    index = sensor_on(imu, segment, task)
+    if index is None:
         return None
-    index = candidates[0]
+    rotations = np.asarray(imu["rotation"].values, dtype=np.float64)
     names = [name for name in RAW_CHANNELS if name in imu and (name == "gyr" or _wants(task, name))]
     parts = [np.asarray(imu[name].values[:, index], dtype=np.float64) for name in names]
     if _wants(task, ORIENTED):
@@ -317,10 +326,11 @@ def _sliding_sum(values: FloatArray, reach: int) -> FloatArray:
 
 def _leg(leg: str, task: Task, sensors: dict[str, _Sensor], recording: Recording, moving: BoolArray) -> LegSignals:
     signals, present = _signals(leg, task, sensors)
-    targets, labelled = _targets(recording, task.dofs_of(leg), present.size, task)
+    targets, labelled = targets_of(recording, task.dofs_of(leg), present.size, task)
     usable = present & moving & labelled.all(axis=1)
     if task.quantity == "angle":
-        return LegSignals(leg, signals, targets, labelled, _runs(usable))
+        orientations = orientations_of(recording.reference, leg, task, present.size) if task.orientations else None
+        return LegSignals(leg, signals, targets, labelled, _runs(usable), orientations=orientations)
     stance = _stance(recording, task.dofs_of(leg)[0], present.size, task)
     if task.around is not None:
         usable &= _around(stance, task)
@@ -352,53 +362,6 @@ def _channels(sensor: _Sensor, task: Task, *, mirrored: bool) -> FloatArray:
     return np.concatenate(parts, axis=1)
 
 
-def _targets(recording: Recording, dofs: tuple[str, ...], samples: int, task: Task) -> tuple[Float32Array, BoolArray]:
-    """Return angles or loads (n, dof) on the grid and where they hold; NaN elsewhere.
-
-    Interpolated linearly, angles on the circle, never filtered. Missing values are bridged as gaps are; masked ones
-    never.
-    """
-    targets = np.full((samples, len(dofs)), np.nan)
-    labelled = np.zeros((samples, len(dofs)), dtype=bool)
-    reference = recording.reference
-    if reference is None or reference.sizes["time"] < 2:
-        return targets.astype(np.float32), labelled
-    for column, dof in enumerate(dofs):
-        if task.quantity == "angle":
-            found = _on_grid(reference, *_angle(reference, dof), samples, task, circular_difference)
-        else:
-            found = _on_grid(reference, *load_of(reference, dof, mass_of(recording)), samples, task)
-        targets[:, column], labelled[:, column] = found
-    return targets.astype(np.float32), labelled
-
-
-def _angle(reference: xr.Dataset, dof: str) -> tuple[FloatArray, BoolArray]:
-    """Return a DoF's angle (n,) in degrees and where it is masked (n,)."""
-    at = [str(name) for name in reference["dof"].values].index(dof)
-    values = np.asarray(reference["angle"].values[:, at], dtype=np.float64)
-    if "valid" not in reference:
-        return values, np.zeros(values.size, dtype=bool)
-    valid = np.asarray(reference["valid"].values, dtype=bool)
-    return values, ~(valid if valid.ndim == 1 else valid[:, at])
-
-
-def _on_grid(
-    reference: xr.Dataset, values: FloatArray, masked: BoolArray, samples: int, task: Task,
-    difference: Callable[[FloatArray, FloatArray], FloatArray] = np.subtract,
-) -> tuple[FloatArray, BoolArray]:  # fmt: skip
-    """Return one value per grid sample (n,), NaN where it does not hold, and where it does (n,)."""
-    time_s = np.asarray(reference["time"].values, dtype=np.float64)
-    grid_s = np.arange(samples) / task.rate_hz
-    known = np.isfinite(values) & ~masked
-    if not known.any():
-        return np.full(samples, np.nan), np.zeros(samples, dtype=bool)
-    period_s = float(np.median(np.diff(time_s)))
-    beside_mask = interpolate(time_s, masked[:, None].astype(np.float64), grid_s)[:, 0] > 0
-    holds = covered(time_s[known], grid_s, period_s, task.max_gap_s) & ~beside_mask
-    on_grid = interpolate(time_s[known], values[known, None], grid_s, difference)[:, 0]
-    return np.where(holds, on_grid, np.nan), holds
-
-
 # --- stance and straight walking -------------------------------------------------------------------------------------
 
 
@@ -410,7 +373,7 @@ def _stance(recording: Recording, dof: str, samples: int, task: Task) -> BoolArr
         return None
     if schema.GROUND_FORCES[vertical].side not in map(str, reference["plate"].values):
         return None
-    force, _ = _on_grid(reference, *load_of(reference, vertical, mass_of(recording)), samples, task)
+    force, _ = on_grid(reference, *load_of(reference, vertical, mass_of(recording)), samples, task)
     return stance_of(force)
 
 
@@ -428,19 +391,13 @@ def _around(stance: BoolArray | None, task: Task) -> BoolArray | bool:
 def _straight(reference: xr.Dataset, task: Task, samples: int) -> BoolArray:
     """Return where the pelvis heads along the recording's line of walking, one way or the other.
 
-    The line is the mean of the doubled heading, so that there and back are one. A heading that nobody measured, or that
-    is not known at an instant, leaves nothing out.
+    A heading that nobody measured, or that is not known at an instant, leaves nothing out.
     """
-    straight = np.ones(samples, dtype=bool)
-    if task.straight_deg is None or "dof" not in reference.coords or _HEADING not in map(str, reference["dof"].values):
-        return straight
-    heading, known = _on_grid(reference, *_angle(reference, _HEADING), samples, task, circular_difference)
-    if known.any():
-        doubled = np.deg2rad(2.0 * heading[known])
-        line_deg = np.rad2deg(np.arctan2(np.sin(doubled).mean(), np.cos(doubled).mean())) / 2.0
-        off_deg = np.abs((heading[known] - line_deg + 90.0) % 180.0 - 90.0)
-        straight[known] = off_deg <= task.straight_deg
-    return straight
+    if task.straight_deg is None:
+        return np.ones(samples, dtype=bool)
+    heading_deg, line_deg = heading_of(reference, task, samples)
+    off_deg = np.abs((heading_deg - line_deg + 90.0) % 180.0 - 90.0)
+    return np.isnan(off_deg) | (off_deg <= task.straight_deg)
 
 
 # --- strides ---------------------------------------------------------------------------------------------------------
@@ -458,7 +415,7 @@ def _strides(recording: Recording, reference: xr.Dataset, task: Task, samples: i
     for dof, events in _STRIDE_EVENTS:
         for name in (f"{dof}_r", f"{dof}_l"):
             if name in known:
-                angle, holds = _targets(recording, (name,), samples, angles)
+                angle, holds = targets_of(recording, (name,), samples, angles)
                 contacts = events(np.where(holds & going[:, None], angle, np.nan)[:, 0], task.rate_hz).contact_s
                 if contacts.size:
                     return tuple(np.rint(contacts * task.rate_hz).astype(int).tolist())

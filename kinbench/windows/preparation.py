@@ -126,8 +126,11 @@ def _derive_all(
 
 def _empty(task: Task) -> dict[str, NDArray[Any]]:
     loaded = {} if task.quantity == "angle" else {"stance": np.empty(0, dtype=np.bool_)}
+    shape = (0, len(task.segments), 4)
+    oriented = {"orientations": np.empty(shape, dtype=np.float32)} if task.orientations else {}
     return {
         **loaded,
+        **oriented,
         "signals": np.empty((0, len(task.channel_names)), dtype=np.float32),
         "targets": np.empty((0, len(task.dofs)), dtype=np.float32),
         "labelled": np.empty((0, len(task.dofs)), dtype=np.bool_),
@@ -165,6 +168,8 @@ def _add(flat: _Flat, meta: dict[str, list[Any]], entry: IndexEntry, derived: De
         flat.parts["labelled"].append(leg.labelled)
         if "stance" in flat.parts:  # where no plate tells, all that is labelled counts as borne
             flat.parts["stance"].append(np.asarray(leg.labelled.any(axis=1)) if leg.stance is None else leg.stance)
+        if leg.orientations is not None:
+            flat.parts["orientations"].append(leg.orientations)
     time_s, runs = derived.native
     meta["native"].append([flat.times, time_s.size, flat.hashes, *runs.shape])
     flat.times += time_s.size
@@ -204,6 +209,7 @@ def _task_data(
         targets=arrays["targets"],
         labelled=arrays["labelled"],
         stance=arrays.get("stance"),
+        orientations=arrays.get("orientations"),
         native=tuple(NativePiece(*values) for values in meta["native"]),
         native_time_s=arrays["native_time_s"],
         native_hashes=arrays["native_hashes"],

@@ -178,7 +178,8 @@ class TaskData:
     quantity's unit, ``labelled`` (rows, dof) bool; ``pieces`` say which rows belong to which leg of which of the
     ``entries``. ``excluded`` names the recordings that cannot feed the task, and why. ``native_time_s`` (rows,) and
     ``native_hashes`` (elements,) hold what the leak check compares, ``native`` where it stands, one per entry.
-    ``stance`` (rows,), of loads only, is where the foot bears weight.
+    ``stance`` (rows,), of loads only, is where the foot bears weight; ``orientations`` (rows, segment, 4) are those of
+    a task that asks for them, as ``Batches`` has them.
     """
 
     task: Task
@@ -193,6 +194,7 @@ class TaskData:
     native_time_s: NDArray[np.float64]
     native_hashes: HashArray
     stance: BoolArray | None = None
+    orientations: Float32Array | None = None
 
     @property
     def spec(self) -> TaskSpec:
@@ -226,9 +228,12 @@ class TaskData:
         kept, begin, padded = np.concatenate(rows), np.concatenate(starts), np.concatenate(padding)
         signals, targets, labelled = self.signals[kept], self.targets[kept], self.labelled[kept]
         targets[padded], labelled[padded] = np.nan, False
+        oriented = None if self.orientations is None else self.orientations[kept]
+        if oriented is not None:
+            oriented[padded] = np.nan
         return Batches(
             signals=signals, targets=targets, labelled=labelled, starts=begin, person=np.concatenate(person),
-            present=self._present(signals, begin), spec=self.spec,
+            present=self._present(signals, begin), spec=self.spec, orientations=oriented,
         )  # fmt: skip
 
     def _present(self, signals: Float32Array, starts: IntArray) -> BoolArray:
@@ -244,7 +249,10 @@ class TaskData:
         """Return the data with the inputs of a task that differs only in having fewer sensors."""
         if task == self.task:
             return self
-        return replace(self, task=task, signals=self.signals[:, columns_of(task, self.task.channel_names)])
+        kept = [self.task.segments.index(name) for name in task.segments]
+        oriented = None if self.orientations is None else self.orientations[:, kept]
+        signals = self.signals[:, columns_of(task, self.task.channel_names)]
+        return replace(self, task=task, signals=signals, orientations=oriented)
 
     def changed(self, changes: Sequence[Change], spans: Iterable[Span]) -> TaskData:
         """Return the recordings that the spans touch with changes made; targets too, where one says so.
@@ -257,10 +265,12 @@ class TaskData:
         keys = {span.key for span in spans}
         pieces: list[Piece] = []
         legs: list[Leg] = []
+        kept: list[slice] = []
         rows = 0
         for piece in self.pieces:
             if str(self.entries[piece.entry].key) in keys:
                 legs.append(perturb(self._leg(piece), changes))
+                kept.append(slice(piece.offset, piece.offset + piece.samples))
                 pieces.append(replace(piece, offset=rows))
                 rows += piece.samples
         if not legs:
@@ -269,6 +279,7 @@ class TaskData:
             self, pieces=tuple(pieces), signals=np.concatenate([leg.signals for leg in legs]),
             targets=np.concatenate([leg.targets for leg in legs]),
             labelled=np.concatenate([leg.labelled for leg in legs]), stance=None,
+            orientations=None if self.orientations is None else np.concatenate([self.orientations[at] for at in kept]),
         )  # fmt: skip
 
     def _leg(self, piece: Piece) -> Leg:
