@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from kinbench.cli import main
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -30,6 +32,26 @@ def shared(monkeypatch):
         pytest.skip("the shared recordings are not here: set KINBENCH_SHARED_DATA to their folder")
     monkeypatch.setenv("KINBENCH_SHARED_DATA", str(SHARED))
     return SHARED
+
+
+@pytest.fixture
+def call(monkeypatch, capsys, tmp_path):
+    """Call the command line in the test's folder; returns (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("KINBENCH_DATA", "KINBENCH_RESULTS"):
+        monkeypatch.delenv(name, raising=False)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["kinbench", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code or 0
+        shown = capsys.readouterr()
+        return code, shown.out, shown.err
+
+    return call
 
 
 @pytest.fixture

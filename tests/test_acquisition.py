@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import sys
 from collections import namedtuple
 from dataclasses import replace
 
@@ -11,7 +10,6 @@ from web import CONTENT, serving
 
 import kinbench
 from kinbench import acquisition
-from kinbench.cli import main
 from kinbench.contracts import DatasetCard, Expected, RawTree
 from kinbench.downloads import Download
 from kinbench.errors import DataError, UsageError
@@ -241,51 +239,37 @@ def test_what_needs_an_agreement_is_never_fetched(tmp_path):
 
 
 @pytest.fixture
-def call(install, monkeypatch, capsys, tmp_path):
+def data(install, call):
     """Call 'kinbench data' in an empty folder, with an adapter 'gym' installed; returns (exit code, out, err)."""
-    work = tmp_path / "work"
-    work.mkdir()
-    monkeypatch.chdir(work)
     module = "from test_acquisition import Gym, adapter\n"
     install("gym-data", [("kinbench.adapters", "gym = gym_data:Gym")], {"gym_data": module})
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["kinbench", "data", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code or 0
-        shown = capsys.readouterr()
-        return code, shown.out, shown.err
-
-    return call
+    return lambda *arguments: call("data", *arguments)
 
 
-def test_the_command_says_what_is_missing_and_fails(call):
-    code, shown, told = call("gym")
+def test_the_command_says_what_is_missing_and_fails(data):
+    code, shown, told = data("gym")
     assert (code, told) == (1, "")
     assert "raw/gym:" in shown, "the default place"
     assert "missing  sessions" in shown
 
 
-def test_the_command_is_content_with_a_full_folder(call, full):
-    code, shown, told = call("gym", full)
+def test_the_command_is_content_with_a_full_folder(data, full):
+    code, shown, told = data("gym", full)
     assert (code, told) == (0, "")
     assert "found    sessions, 2 files" in shown
-    code, shown, _ = call("gym", full, "--json")
+    code, shown, _ = data("gym", full, "--json")
     assert (code, json.loads(shown)["ok"]) == (0, True)
 
 
-def test_the_command_fetches(call, open_gym, monkeypatch, server):
+def test_the_command_fetches(data, open_gym, monkeypatch, server):
     monkeypatch.setattr(Gym, "tree", open_gym.tree)
-    code, shown, told = call("gym", "--download")
+    code, shown, told = data("gym", "--download")
     assert code == 0
     assert "fetching 2 files, 6.1 MB" in told
     assert "\r" not in told, "a bar where no terminal is there to see it"
     assert "Next: kinbench convert gym raw/gym" in shown
     server.content = b"another"
-    code, shown, told = call("gym", "elsewhere", "--download", "--quiet")
+    code, shown, told = data("gym", "elsewhere", "--download", "--quiet")
     assert code == 1
     assert told.count("failed  ") == 2
     assert "fetching" not in told
@@ -301,14 +285,14 @@ def test_the_command_fetches(call, open_gym, monkeypatch, server):
         (("gym[size=3]",), "gym"),
     ],
 )
-def test_misuse_is_one_sentence(call, arguments, words):
-    code, shown, told = call(*arguments)
+def test_misuse_is_one_sentence(data, arguments, words):
+    code, shown, told = data(*arguments)
     assert (code, shown) == (2, "")
     assert words in told
     assert told.count("\n") == 1
 
 
-def test_a_notebook_has_the_same_door(call, full):
+def test_a_notebook_has_the_same_door(data, full):
     survey = kinbench.data("gym", full)
     assert survey.ok
     assert "<table" in survey._repr_html_()

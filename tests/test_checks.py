@@ -1,7 +1,6 @@
 """``kinbench check``: any protocol, ours or a stranger's, and the guards themselves."""
 
 import json
-import sys
 
 import pytest
 import result_cases
@@ -9,7 +8,6 @@ from runner_cases import laboratory
 
 import kinbench
 from kinbench import plugins, results
-from kinbench.cli import main
 from kinbench.errors import UsageError
 from kinbench.runner import Workspace, check
 from kinbench.runner.auditing import audit
@@ -48,14 +46,23 @@ class Broken:
         raise ZeroDivisionError("no people")
 
 
-LEAKING, HONEST, BROKEN = Leaking(), Honest(), Broken()
+class Surprised:
+    """Keeps its promises on made-up people, and breaks on those of a laboratory."""
+    card = ProtocolCard("surprised", 1, "left out", "one by one", "nothing")
+
+    def folds(self, entries, task):
+        return UG.folds([entry for entry in entries if entry.key.dataset != "lab" or {}[entry.person]], task)
+
+
+LEAKING, HONEST, BROKEN, SURPRISED = Leaking(), Honest(), Broken(), Surprised()
 '''
 
 
 @pytest.fixture
 def stranger(install):
     lines = "\n".join(f"{name} = strange_splits:{value}" for name, value in
-                      (("stranger", "LEAKING"), ("honest", "HONEST"), ("broken", "BROKEN")))  # fmt: skip
+                      (("stranger", "LEAKING"), ("honest", "HONEST"), ("broken", "BROKEN"),
+                       ("surprised", "SURPRISED")))  # fmt: skip
     entry_points = [("kinbench.protocols", lines), ("kinbench.tasks", "toy-knee = strange_splits:TOY")]
     install("strange-splits", entry_points, {"strange_splits": STRANGER})
 
@@ -66,24 +73,6 @@ def data(tmp_path_factory):
     laboratory(folder, "lab")
     laboratory(folder, "far", ("P1", "P2", "P3", "P4"))
     return folder
-
-
-@pytest.fixture
-def call(monkeypatch, capsys, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("KINBENCH_DATA", raising=False)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["kinbench", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code or 0
-        shown = capsys.readouterr()
-        return code, shown.out, shown.err
-
-    return call
 
 
 def test_a_clean_protocol_of_a_stranger_passes_with_a_table(stranger, data):
@@ -116,7 +105,17 @@ def test_a_protocol_that_raises_is_told_and_stops_no_other(stranger, data):
     done = kinbench.check_protocol(["broken", "honest"], tasks="toy-knee", datasets="lab", data=data)
     assert not done.ok and "ZeroDivisionError" in done.broken["broken"]
     rows = {row.protocol: row for row in done.rows}
-    assert "ZeroDivisionError: no people" in rows["broken"].reason and rows["honest"].folds == 3
+    (flaw,) = rows["broken"].flaws
+    assert "folds of lab cannot be had: ZeroDivisionError: no people" in flaw and rows["honest"].folds == 3
+
+
+def test_a_protocol_that_breaks_on_stores_alone_is_not_ok(stranger, data, call):
+    done = kinbench.check_protocol("surprised", tasks="toy-knee", datasets="lab", data=data)
+    assert not done.ok and not done.broken and not done.leaks
+    (flaw,) = done.flaws
+    assert flaw == "surprised · toy-knee · folds of lab cannot be had: KeyError: 'lab/S1'."
+    code, shown, _ = call("check", "protocol", "surprised", "-t", "toy-knee", "-d", "lab", "--data", data)
+    assert code == 1 and f"FLAW  {flaw}" in shown and "0 leaks, 1 flaws" in shown
 
 
 def test_without_a_store_promises_are_tried(stranger, tmp_path, call):
@@ -139,7 +138,7 @@ def test_none_of_ours_is_refused(ours):
     rows = check(workspace, protocols, {"knee-pair": plugins.get("tasks", "knee-pair").load()})
     assert [sentence for row in rows for sentence in row.leaks] == []
     assert {row.protocol for row in rows} == set(protocols)
-    assert not [row.reason for row in rows if "cannot be had" in (row.reason or "")]
+    assert [sentence for row in rows for sentence in row.flaws] == []
     assert sum(row.folds for row in rows) > 100
 
 

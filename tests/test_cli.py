@@ -11,31 +11,10 @@ from walking_cases import walk
 
 import kinbench
 from kinbench import store
-from kinbench.cli import main
 
 COMMANDS = ("demo", "data", "convert", "inspect", "validate", "run", "leaderboard", "list", "info", "export",
             "train", "predict")  # fmt: skip
 HEAVY = ("torch", "zarr", "xarray", "pandas", "numpy", "scipy", "pooch", "requests", "matplotlib", "jinja2")
-
-
-@pytest.fixture
-def call(monkeypatch, capsys, tmp_path):
-    """Call the command line in an empty folder; returns (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("KINBENCH_DATA", "KINBENCH_RESULTS"):
-        monkeypatch.delenv(name, raising=False)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["kinbench", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code or 0
-        shown = capsys.readouterr()
-        return code, shown.out, shown.err
-
-    return call
 
 
 def loaded_by(*arguments):

@@ -4,7 +4,6 @@ import csv
 import json
 import re
 import shutil
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +15,6 @@ from runner_cases import TASK, laboratory, recording
 
 import kinbench
 from kinbench import prediction, schema, store, windows
-from kinbench.cli import main
 from kinbench.contracts import ModelCard
 from kinbench.errors import DataError, NotApplicable, UsageError
 from kinbench.kinematics import mirror_acc, mirror_gyr
@@ -449,23 +447,6 @@ def test_one_recording_without_sensors_does_not_stop_the_others(weights, tmp_pat
 
 
 # --- end to end ------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def call(monkeypatch, capsys):
-    """Call the command line; returns (exit code, stdout, stderr)."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["kinbench", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code or 0
-        shown = capsys.readouterr()
-        return code, shown.out, shown.err
-
-    return call
 
 
 def errors(folder, lab, dof):

@@ -94,6 +94,6 @@ def test_a_run_leaves_unsound_folds_out_and_says_why(lab, tmp_path):
 
 def test_both_checks_of_a_protocol_refuse_unsound_folds(lab):
     (row,) = check(lab, {"twice": Twice()}, {TASK.name: TASK})
-    assert len(row.leaks) == 3 and row.leaks[0].startswith("twice · toy-knee · fold 'lab/S1': ")
+    assert len(row.flaws) == 3 and row.flaws[0].startswith("twice · toy-knee · fold 'lab/S1': ") and not row.leaks
     with pytest.raises(AssertionError, match="Folds must be sound"):
         check_protocol(Twice())

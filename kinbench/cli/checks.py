@@ -42,7 +42,7 @@ def protocol(
 ) -> None:
     """Try what a protocol promises on made-up people, and the leak check on every fold of your stores.
 
-    Exits 1 where a promise is broken or something leaks.
+    Exits 1 where a promise is broken, folds are unsound or something leaks.
     """
     with display.progress("check", quiet) as bar:
         done = kinbench.check_protocol(name or None, tasks=task, datasets=dataset, data=data, on_progress=bar)
@@ -105,7 +105,9 @@ def _told(done: Any) -> str:
         f"{name} declares, and is let through: {', '.join(kinds)}"
         for name, kinds in {row.protocol: row.declared for row in checked if row.declared}.items()
     ]
+    lines += [f"FLAW  {sentence}" for sentence in done.flaws]
     lines += [f"LEAK  {sentence}" for sentence in done.leaks]
     folds = sum(row.folds for row in checked)
     where = f"{folds} folds checked" if checked else "no store to check folds on; make one with 'kinbench convert'"
-    return "\n".join([*lines, f"{where}, {len(done.leaks)} leaks, {len(done.broken)} promises broken"])
+    counts = f"{len(done.leaks)} leaks, {len(done.flaws)} flaws, {len(done.broken)} promises broken"
+    return "\n".join([*lines, f"{where}, {counts}"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import pandas as pd
@@ -23,8 +23,9 @@ class Checked:
     """What the leak check found of one protocol on one task and dataset.
 
     ``persons`` are those tested, ``embargo_s`` what is kept free on both sides of a border, ``digest`` the sha256 over
-    all folds' digests. ``leaks`` are the refusals, a sentence each; ``declared`` are the kinds of leak that the card
-    owns up to, which are let through. ``reason`` says why there was nothing to check.
+    all folds' digests. ``flaws`` say what makes the folds useless, that they cannot be had at all among them; ``leaks``
+    are the refusals, a sentence each; ``declared`` are the kinds of leak that the card owns up to, which are let
+    through. ``reason`` says why there was nothing to check.
     """
 
     protocol: str
@@ -34,13 +35,14 @@ class Checked:
     persons: int = 0
     embargo_s: float | None = None
     digest: str = ""
+    flaws: tuple[str, ...] = ()
     leaks: tuple[str, ...] = ()
     declared: tuple[str, ...] = ()
     reason: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the row as plain JSON values."""
-        return {**asdict(self), "leaks": list(self.leaks), "declared": list(self.declared)}
+        return asdict(self) | {name: list(getattr(self, name)) for name in ("flaws", "leaks", "declared")}
 
 
 @dataclass(frozen=True)
@@ -52,14 +54,19 @@ class Check:
     rows: tuple[Checked, ...]
 
     @property
+    def flaws(self) -> tuple[str, ...]:
+        """Everything that makes folds on stores useless, a sentence each."""
+        return tuple(sentence for row in self.rows for sentence in row.flaws)
+
+    @property
     def leaks(self) -> tuple[str, ...]:
         """Every refusal, a sentence each."""
         return tuple(sentence for row in self.rows for sentence in row.leaks)
 
     @property
     def ok(self) -> bool:
-        """Whether every promise was kept and nothing leaks beyond what a card declares."""
-        return not self.broken and not self.leaks
+        """Whether every promise was kept, all folds are sound and nothing leaks beyond what a card declares."""
+        return not self.broken and not self.flaws and not self.leaks
 
     def table(self) -> pd.DataFrame:
         """Return one row per protocol, task and dataset."""
@@ -106,7 +113,7 @@ def check(
     total, done = sum(len(part.folds) for part in found), 0
     rows = []
     for part in found:
-        leaks = [f"{part.card.name} · {part.task.name} · {flaw}." for flaw in part.flaws]
+        leaks: list[str] = []
         for fold in part.folds:
             on_progress(done, total, f"{part.card.name} · {part.task.name} · {fold.name}")
             leaks += _leaks(workspace, part, fold)
@@ -139,7 +146,8 @@ def _folds_of(workspace: Workspace, protocol: BenchmarkProtocol, task: Task, gro
     except NotApplicable as reason:
         return _Folds(protocol.card, task, group, (), str(reason))
     except Exception as error:  # the boundary to foreign code: one that breaks disturbs nobody else's check
-        return _Folds(protocol.card, task, group, (), f"its folds cannot be had: {type(error).__name__}: {error}")
+        broken = f"folds of {' + '.join(group)} cannot be had: {type(error).__name__}: {error}"
+        return _Folds(protocol.card, task, group, (), flaws=(broken,))
 
 
 def _leaks(workspace: Workspace, part: _Folds, fold: Fold) -> list[str]:
@@ -152,12 +160,13 @@ def _leaks(workspace: Workspace, part: _Folds, fold: Fold) -> list[str]:
 
 
 def _row(workspace: Workspace, part: _Folds, leaks: Sequence[str]) -> Checked:
-    where = Checked(part.card.name, part.task.name, " + ".join(part.group), reason=part.reason)
+    flaws = tuple(f"{part.card.name} · {part.task.name} · {flaw}." for flaw in part.flaws)
+    where = Checked(part.card.name, part.task.name, " + ".join(part.group), flaws=flaws, reason=part.reason)
     if not part.folds:
         return where
     embargo = max(entry.embargo for name in part.group for entry in workspace.data(part.task, name).entries)
-    return Checked(
-        where.protocol, where.task, where.dataset, folds=len(part.folds),
+    return replace(
+        where, folds=len(part.folds),
         persons=len({person for fold in part.folds for person in fold.test_persons}),
         embargo_s=round(embargo / part.task.rate_hz, 3),
         digest=digest([fold_digest(fold, part.task, part.card) for fold in part.folds]),
