@@ -13,8 +13,8 @@ from typing import Any, Literal
 from kinbench.errors import KinbenchError, UsageError, suggest
 from kinbench.tasks import parse_selector
 
-Kind = Literal["adapters", "models", "protocols", "splits", "tasks", "demos"]
-KINDS: tuple[Kind, ...] = ("adapters", "models", "protocols", "splits", "tasks", "demos")
+Kind = Literal["adapters", "models", "protocols", "splits", "tasks", "demos", "papers"]
+KINDS: tuple[Kind, ...] = ("adapters", "models", "protocols", "splits", "tasks", "demos", "papers")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS = {
     0: ("errors",),
-    1: ("schema", "metrics", "tasks", "files"),
+    1: ("schema", "metrics", "tasks", "files", "publications"),
     2: ("recording", "plugins", "results"),
     3: ("virtual_imu", "kinematics"),
     4: ("store", "harmonisation", "alignment", "downloads", "perturbations"),
@@ -17,7 +17,7 @@ FLOORS = {
     7: ("contracts", "engines", "statistics"),
     8: ("acquisition", "conversion", "exports", "leaderboards", "prediction", "runner", "testing", "verification"),
     9: ("pages", "studies"),
-    10: ("figures",),
+    10: ("figures", "literature"),
     11: ("api",),
     12: ("cli",),
 }
@@ -30,7 +30,7 @@ GUESTS = {
     },
     "kinbench_benchmarks": {
         "perturbations", "protocol", "windows", "recording", "schema", "tasks", "metrics", "contracts", "kinematics",
-        "virtual_imu", "alignment", "errors",
+        "virtual_imu", "alignment", "errors", "publications",
     },
 }  # fmt: skip
 HOMES = {
