@@ -21,7 +21,7 @@ from kinbench.downloads import ignore as ignore
 from kinbench.protocol import Fold, ProtocolCard
 from kinbench.recording import Key, Recording, TaskEntry
 from kinbench.tasks import Task
-from kinbench.windows import Batches, Unlabelled
+from kinbench.windows import Batches, Stream, Unlabelled
 
 Float32Array = NDArray[np.float32]
 
@@ -280,6 +280,22 @@ class StartedModel(Model, Protocol):
 
     def begin(self, folder: Path) -> None:
         """Take up weights before ``fit``, as ``PretrainedModel.begin`` does."""
+        ...
+
+
+@runtime_checkable
+class StreamModel(Model, Protocol):
+    """A model that is a filter: it goes through a whole recording, and no window of it would do.
+
+    A run asks it once for each recording and leg, and never calls ``predict``, which is to raise ``KinbenchError``. A
+    fold that changes inputs, or takes away a sensor beside a joint that is asked for, is none for it.
+    """
+
+    def estimate(self, stream: Stream) -> Float32Array:
+        """Return angles (samples, dof) in degrees at ``stream.time_s``, of ``stream.dofs``; NaN where nothing is known.
+
+        They mean what ``schema.DOFS`` says, a left leg's too. Raises ``DataError`` where nothing can be said at all.
+        """
         ...
 
 

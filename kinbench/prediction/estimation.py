@@ -9,7 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from kinbench import windows
-from kinbench.contracts import Model
+from kinbench.contracts import Model, StreamModel
 from kinbench.tasks import Task
 from kinbench.windows import Piece, Stretch
 
@@ -59,7 +59,11 @@ def estimate(model: Model, imu: xr.Dataset, task: Task, legs: tuple[str, ...]) -
         for start, stop in leg.runs
     ]
     test = windows.cover(stretches, signals, task)
-    table = test.assemble(test.checked(model.predict(test.x), len(task.dofs)))
+    if isinstance(model, StreamModel):
+        streams = [windows.stream_of(imu, {}, task, leg) for leg in legs]
+        table = windows.answered(test, len(task.dofs), lambda _, leg: model.estimate(streams[leg]))
+    else:
+        table = test.assemble(test.checked(model.predict(test.x), len(task.dofs)))
     angle = np.full((samples, len(inputs.legs) * len(task.dofs)), np.nan, dtype=np.float32)
     for column in range(len(task.dofs)):
         angle[table["sample"], table["leg"] * len(task.dofs) + column] = table["prediction"][:, column]

@@ -8,6 +8,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from kinbench import __version__, plugins, windows
+from kinbench.contracts import Float32Array, StreamModel
 from kinbench.engines import THREADS
 from kinbench.errors import DataError, KinbenchError, NotApplicable, UsageError
 from kinbench.files import new_folder, refuse_folder
@@ -66,7 +68,7 @@ def train(
     with threadpool_limits(limits=THREADS), redirect_stdout(sys.stderr):
         _fit(model, selector, sets["fit"], sets["validation"], seed)
         on_progress(1, 2, "validation")
-        scores = _scores(model, parts, roles["validation"])
+        scores = _scores(model, stores, parts, roles["validation"])
         with new_folder(folder, CARD, force=force) as place:
             (place / STATE).mkdir()
             model.save(place / STATE)
@@ -181,25 +183,39 @@ def _store(store: Store, data: TaskData, roles: Mapping[str, Spans]) -> dict[str
     }  # fmt: skip
 
 
-def _scores(model: Keepable, parts: Mapping[str, TaskData], spans: Spans) -> list[dict[str, Any]]:
+def _scores(
+    model: Keepable, stores: Sequence[Store], parts: Mapping[str, TaskData], spans: Spans
+) -> list[dict[str, Any]]:
     """Return the scores of every validation person and DoF, the recordings of one store together."""
     rows = []
-    for data in parts.values():
+    for store, data in zip(stores, parts.values(), strict=True):
         persons = {str(entry.key): entry.person for entry in data.entries}
         by_person: dict[str, list[Span]] = defaultdict(list)
         for span in spans:
             if span.key in persons:
                 by_person[persons[span.key]].append(span)
         for person, mine in sorted(by_person.items()):
-            rows += _scores_of(model, data, person, mine)
+            rows += _scores_of(model, store, data, person, mine)
     return rows
 
 
-def _scores_of(model: Keepable, data: TaskData, person: str, spans: Sequence[Span]) -> list[dict[str, Any]]:
+def _asked(model: StreamModel, store: Store, data: TaskData, entry: int, leg: int) -> Float32Array:
+    imu, attrs = store.read_inputs(data.entries[entry].key)
+    if imu is None:
+        raise DataError("it has no imu stream", where=data.entries[entry].key)
+    return model.estimate(windows.stream_of(imu, attrs, data.task, data.task.legs[leg]))
+
+
+def _scores_of(
+    model: Keepable, store: Store, data: TaskData, person: str, spans: Sequence[Span]
+) -> list[dict[str, Any]]:
     test = data.test_windows(spans)
     if not len(test):
         return []
-    table = test.assemble(test.checked(model.predict(test.x), len(data.task.dofs)))
+    if isinstance(model, StreamModel):
+        table = windows.answered(test, len(data.task.dofs), partial(_asked, model, store, data))
+    else:
+        table = test.assemble(test.checked(model.predict(test.x), len(data.task.dofs)))
     reference, valid = data.truth(table)
     rows = []
     for column, dof in enumerate(data.task.dofs):

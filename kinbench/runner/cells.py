@@ -9,6 +9,7 @@ from typing import Any
 from kinbench.contracts import ModelCard
 from kinbench.protocol import Fold, ProtocolCard
 from kinbench.results import Setting
+from kinbench.schema import DOFS
 from kinbench.tasks import Task
 
 
@@ -17,7 +18,8 @@ class ModelChoice:
     """One model with its settings, before any is made for a fold.
 
     ``selector`` is written one way only (settings sorted). ``adapts``: it has ``adapt``, ``save`` and ``load``;
-    ``normalises``: it has ``normalise``; ``additive``: it has ``summarise`` and ``fit_from``.
+    ``normalises``: it has ``normalise``; ``additive``: it has ``summarise`` and ``fit_from``; ``streams``: it has
+    ``estimate``.
     """
 
     selector: str
@@ -29,9 +31,15 @@ class ModelChoice:
     adapts: bool
     additive: bool = False
     normalises: bool = False
+    streams: bool = False
 
-    def lacks(self, fold: Fold) -> str | None:
+    def lacks(self, fold: Fold, task: Task) -> str | None:
         """Return what a fold asks of a model and this one has not, None where it can run it."""
+        if self.streams and fold.test_changes:
+            return "no answer to changed inputs, as it goes through recordings as they were made"
+        unworn = _unworn(fold, task) if self.streams else []
+        if unworn:
+            return f"no answer without the sensor on {' and '.join(unworn)}"
         if fold.adapts and not self.adapts:
             return "no 'adapt' with 'save' and 'load'"
         return "no 'normalise'" if fold.normalises and not self.normalises else None
@@ -89,3 +97,15 @@ class Skipped:
 
     def __str__(self) -> str:
         return " · ".join(filter(None, (self.protocol, self.task, self.dataset, self.model))) + f": {self.reason}"
+
+
+def _unworn(fold: Fold, task: Task) -> list[str]:
+    """Return the segments on either side of the joints asked for whose sensors a fold takes away."""
+    given = fold.narrowed(task)
+    lost: dict[str, None] = {}
+    for leg in task.legs:
+        taken = set(task.segments_of(leg)) - set(given.segments_of(leg))
+        for dof in task.dofs_of(leg):
+            beside = (DOFS[dof].proximal, DOFS[dof].distal) if dof in DOFS else tuple(task.segments_of(leg))
+            lost |= dict.fromkeys(name for name in beside if name in taken)
+    return list(lost)

@@ -7,14 +7,14 @@ import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from kinbench import engines, results
-from kinbench.contracts import AdaptiveModel, Model, SelfNormalisingModel
+from kinbench.contracts import AdaptiveModel, Float32Array, Model, SelfNormalisingModel, StreamModel
 from kinbench.errors import DataError, KinbenchError, UsageError
 from kinbench.files import publish, sweep
 from kinbench.metrics import metrics_of
@@ -25,7 +25,7 @@ from kinbench.runner import predictions
 from kinbench.runner.cells import Cell
 from kinbench.runner.fitting import Fits, Fitted, notes_of
 from kinbench.runner.planning import Plan, Progress, entries_of
-from kinbench.runner.scoring import coverage, predict_view, score_view, views_of
+from kinbench.runner.scoring import Ask, coverage, predict_view, score_view, views_of
 from kinbench.runner.stopwatch import Stopwatch
 from kinbench.runner.workspace import Workspace
 
@@ -186,9 +186,10 @@ def _score(space: Workspace, job: Job, cell: Cell, fits: Fits) -> Result:
         model, windows["unlabelled"] = _normalise(space, cell, model, watch)
     data = space.data(cell.task, cell.fold.test_dataset)
     given = space.test_data(cell.fold, cell.task)
+    ask = _asked(space, cell, model, watch) if isinstance(model, StreamModel) else None
     if getattr(model, "causal", False):
         check_causal(model.predict, given.test_windows(cell.fold.roles["test"][:1]).x, cell.label)
-    views = {view: predict_view(model, given, spans, watch) for view, spans in views_of(cell.fold).items()}
+    views = {view: predict_view(model, given, spans, watch, ask) for view, spans in views_of(cell.fold).items()}
     metrics = tuple(metrics_of(cell.task.quantity).values())
     scores = tuple(
         score
@@ -232,11 +233,28 @@ def _normalise(space: Workspace, cell: Cell, model: Model, watch: Stopwatch) -> 
         return model.normalise(unlabelled, seed=cell.seed), len(unlabelled)
 
 
+def _asked(space: Workspace, cell: Cell, model: StreamModel, watch: Stopwatch) -> Ask:
+    """Return a filter's way to be asked for recordings, once each, whichever views they are part of."""
+    entries, legs = space.data(cell.task, cell.fold.test_dataset).entries, cell.task.legs
+    if getattr(model, "causal", False):
+        raise DataError("a filter's claim to be causal cannot be put to the test: leave 'causal' out")
+
+    @cache
+    def ask(entry: int, leg: int) -> Float32Array:
+        stream = space.stream(cell.fold, cell.task, entries[entry].key, legs[leg])
+        with watch.time("predict"):
+            return model.estimate(stream)
+
+    return ask
+
+
 def _notes(space: Workspace, cell: Cell, fitted: Fitted, model: Model) -> tuple[str, ...]:
     used = entries_of(cell.fold, space.entries(cell.fold, cell.task))
     upsampled = [str(entry.key) for entry in used if entry.upsampled]
     conventions = sorted({entry.convention for entry in used if entry.convention})
     notes = [*cell.fold.notes, *cautions(cell.fold, used), *fitted.notes, *notes_of(model)]
+    if isinstance(model, StreamModel):
+        notes.append("estimated from the whole of each recording's inputs, at their own rate")
     if upsampled:
         notes.append(f"upsampled, native rate below 0.9 of the task's: {', '.join(upsampled)}")
     if len(conventions) > 1:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kinbench import plugins, results
-from kinbench.contracts import AdaptiveModel, AdditiveModel, BenchmarkProtocol, Model, SelfNormalisingModel
+from kinbench.contracts import AdaptiveModel, AdditiveModel, BenchmarkProtocol, Model, SelfNormalisingModel, StreamModel
 from kinbench.engines import THREADS
 from kinbench.errors import KinbenchError, NotApplicable, UsageError
 from kinbench.files import canonical, digest_object
@@ -152,6 +152,7 @@ def _choice(selector: str) -> ModelChoice:
         selector=_written(name, settings), name=name, settings=settings, card=model.card,
         distribution=plugin.distribution, distribution_version=plugin.version, adapts=isinstance(model, AdaptiveModel),
         additive=isinstance(model, AdditiveModel), normalises=isinstance(model, SelfNormalisingModel),
+        streams=isinstance(model, StreamModel),
     )  # fmt: skip
 
 
@@ -218,8 +219,8 @@ def _cells_of(
             digests = {str(entry.key): entry.digest for entry in entries}
             named = _Named.of(folds, task, card, digests)
             for model in models:
-                able = [each for each in named if model.lacks(each.fold) is None]
-                for lack, count in Counter(filter(None, map(model.lacks, folds))).items():
+                able = [each for each in named if model.lacks(each.fold, task) is None]
+                for lack, count in Counter(filter(None, (model.lacks(fold, task) for fold in folds))).items():
                     part = f" in {count} of {len(folds)} folds" if able else ""
                     reason = f"the model has {lack}, which {card.name} needs{part}"
                     skipped.append(Skipped(task.name, dataset, reason, card.name, model.selector))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -28,18 +28,23 @@ from kinbench.windows.batches import BoolArray, Float32Array, IntArray
 from kinbench.windows.loads import SHORTEST_STANCE_S
 from kinbench.windows.taskdata import Predictions
 
+Ask = Callable[[int, int], Float32Array]
+"""A filter's answer (samples, dof) for numbers of an entry and a leg."""
 VIEWS: tuple[Literal["test", "test_long"], ...] = ("test", "test_long")
 
 
 # --- predicting ------------------------------------------------------------------------------------------------------
 
 
-def predict_view(model: Model, data: TaskData, spans: Sequence[Span], watch: Stopwatch) -> PredictedView:
+def predict_view(
+    model: Model, data: TaskData, spans: Sequence[Span], watch: Stopwatch, ask: Ask | None = None
+) -> PredictedView:
     """Return a model's answer for every covered sample of the spans, person by person.
 
+    Of a filter, which has no answer to windows, ``ask`` gives that to the recording and leg of these numbers.
     Raises ``DataError`` where the model answers in another shape, or with a value that is not finite.
     """
-    parts = [_predict(model, data, mine, watch) for mine in _by_person(data, spans).values()]
+    parts = [_predict(model, data, mine, watch, ask) for mine in _by_person(data, spans).values()]
     entry, leg, sample = (np.concatenate([part[name] for part in parts]) for name in ("key", "leg", "sample"))
     prediction = np.concatenate([part["prediction"] for part in parts])
     used = np.bincount(entry, minlength=len(data.entries)) > 0
@@ -62,10 +67,14 @@ def _by_person(data: TaskData, spans: Sequence[Span]) -> dict[str, list[Span]]:
     return found
 
 
-def _predict(model: Model, data: TaskData, spans: Sequence[Span], watch: Stopwatch) -> Predictions:
+def _predict(
+    model: Model, data: TaskData, spans: Sequence[Span], watch: Stopwatch, ask: Ask | None
+) -> Predictions:  # fmt: skip
     test = data.test_windows(spans)
     if len(test) == 0:
         raise DataError(f"the test spans of {spans[0].key} hold no sample")
+    if ask is not None:
+        return windows.answered(test, len(data.task.dofs), ask)
     x = test.x
     with watch.time("predict"):
         answer = model.predict(x)

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from kinbench import plugins, windows
+from kinbench.errors import DataError
 from kinbench.perturbations import Change
 from kinbench.protocol import Fold, Leak, check_answers, check_leaks
-from kinbench.recording import SensorEntry, Span, TaskEntry
+from kinbench.recording import Key, SensorEntry, Span, TaskEntry
 from kinbench.runner.cells import ModelChoice
 from kinbench.runner.summaries import Summaries
 from kinbench.store import Store
 from kinbench.tasks import Task
-from kinbench.windows import Batches, Copy, TaskData, Unlabelled
+from kinbench.windows import Batches, Copy, Stream, TaskData, Unlabelled
 
 
 class Workspace:
@@ -115,6 +116,13 @@ class Workspace:
         """Return the inputs that a fold is tested on: its sensors only, with its changes made."""
         tested = [span for role in ("test", "test_long") for span in fold.roles.get(role, ())]
         return self._given(fold, task, tested)
+
+    def stream(self, fold: Fold, task: Task, key: Key, leg: str) -> Stream:
+        """Return what a filter is handed of one recording of the fold's test dataset: its sensors, no reference."""
+        imu, attrs = self.store(fold.test_dataset).read_inputs(key)
+        if imu is None:
+            raise DataError("it has no imu stream", where=key)
+        return windows.stream_of(imu, attrs, fold.narrowed(task), leg)
 
     def _given(self, fold: Fold, task: Task, spans: Sequence[Span]) -> TaskData:
         data = self.data(task, fold.test_dataset)

@@ -11,7 +11,7 @@ from kinbench.windows.streams import Stream, answered, stream_of
 from kinbench.windows.taskdata import Piece, Stretch, TaskData, TestWindows, cover
 
 __all__ = [
-    "Batches", "Copy", "Inputs", "LegInputs", "Piece", "Recordings", "Samples", "StoreInputs", "Stretch", "TaskData",
-    "TaskSpec", "TestWindows", "Unlabelled", "applicable", "concatenate", "cover", "derive_inputs", "find_copies",
-    "input_legs", "inputs", "pool", "prepare", "samples_of", "task_digest",
+    "Batches", "Copy", "Inputs", "LegInputs", "Piece", "Recordings", "Samples", "StoreInputs", "Stream", "Stretch",
+    "TaskData", "TaskSpec", "TestWindows", "Unlabelled", "answered", "applicable", "concatenate", "cover",
+    "derive_inputs", "find_copies", "input_legs", "inputs", "pool", "prepare", "samples_of", "stream_of", "task_digest",
 ]  # fmt: skip
