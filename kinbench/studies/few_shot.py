@@ -91,10 +91,25 @@ def _match(
     table: pd.DataFrame, own: pd.Series, budget: str, margin: float | None, unit: str
 ) -> tuple[dict[str, Any], str]:  # fmt: skip
     """Return a row on one curve, and the same in words: its area, where it flattens, where it meets ``ui``."""
+    row, words = _shape(table, budget)
+    row = {"n": len(table), **row}
+    both = table.loc[[person for person in table.index if person in own.index]]
+    if both.empty:
+        missing = Estimate(np.nan, reason="there are no results of 'ui'")
+        row |= {"ui": np.nan, **columns(missing, "matches_ui_at")}
+        return row, f"{words}; {missing.reason} to hold it against."
+    level = own.loc[both.index]
+    for found, told_so in (_meeting(both, level, budget, unit), _sufficing(both, level, budget, margin, unit)):
+        row |= found
+        words += f"; {told_so}" if told_so else ""
+    return row, f"{words}."
+
+
+def _shape(table: pd.DataFrame, budget: str) -> tuple[dict[str, Any], str]:
+    """Return the area under a curve and where it flattens, and the latter in words."""
     sizes = [float(size) for size in table.columns.astype(float) if size > 0]
     values = table.to_numpy(dtype=np.float64)[:, -len(sizes) :]
-    row: dict[str, Any] = {"n": len(table)}
-    words = []
+    row: dict[str, Any] = {}
     if len(sizes) >= 2:
         area = area_under(sizes, values, axis="log")
         row |= {"area": area.value, "area_low": area.low, "area_high": area.high}
@@ -104,26 +119,34 @@ def _match(
     else:
         flat = Estimate(np.nan, reason=fits.sentence if fits is not None else "no budget above zero")
     row |= columns(flat, "flattens_at")
-    beyond = f", beyond the {sizes[-1]:g} measured" if sizes and flat.value > sizes[-1] else ""
-    words.append(f"it flattens at {told(flat, UNITS[budget])}{beyond}" if np.isfinite(flat.value)
-                 else f"where it flattens is not known ({flat.reason})")  # fmt: skip
-    both = table.loc[[person for person in table.index if person in own.index]]
-    if both.empty:
-        row |= {"ui": np.nan, **columns(Estimate(np.nan, reason="there are no results of 'ui'"), "matches_ui_at")}
-        words.append("there are no results of 'ui' to hold it against")
-        return row, "; ".join(words) + "."
-    level = own.loc[both.index].to_numpy(dtype=np.float64)
-    at = meets([float(size) for size in both.columns], both.to_numpy(dtype=np.float64), level, rising=False)
-    row |= {"ui": float(level.mean()), **columns(at, "matches_ui_at")}
-    words.append(f"its mean matches that of 'ui' ({level.mean():.2f} {unit}) at {told(at, UNITS[budget])}"
-                 if np.isfinite(at.value) else f"its mean does not reach that of 'ui' ({level.mean():.2f} {unit}), {at.reason}")  # fmt: skip  # noqa: E501
+    if not np.isfinite(flat.value):
+        return row, f"where it flattens is not known ({flat.reason})"
+    beyond = f", beyond the {sizes[-1]:g} measured" if flat.value > sizes[-1] else ""
+    return row, f"it flattens at {told(flat, UNITS[budget])}{beyond}"
+
+
+def _meeting(both: pd.DataFrame, level: pd.Series, budget: str, unit: str) -> tuple[dict[str, Any], str]:
+    """Return where a curve's mean meets that of ``ui`` on the same people, and the same in words."""
+    mean = float(level.mean())
+    sizes = [float(size) for size in both.columns]
+    at = meets(sizes, both.to_numpy(dtype=np.float64), level.to_numpy(dtype=np.float64), rising=False)
+    row = {"ui": mean, **columns(at, "matches_ui_at")}
+    if not np.isfinite(at.value):
+        return row, f"its mean does not reach that of 'ui' ({mean:.2f} {unit}), {at.reason}"
+    return row, f"its mean matches that of 'ui' ({mean:.2f} {unit}) at {told(at, UNITS[budget])}"
+
+
+def _sufficing(
+    both: pd.DataFrame, level: pd.Series, budget: str, margin: float | None, unit: str
+) -> tuple[dict[str, Any], str]:  # fmt: skip
+    """Return from which budget on a curve is shown not to be worse than ``ui``, and the same in words."""
     if margin is None:
-        return row, "; ".join(words) + "."
-    least = _not_worse_from(both, mapping(own.loc[both.index]), margin, unit)
-    row |= columns(least, "not_worse_from")
-    words.append(f"it is not worse than 'ui' by {margin:g} {unit} from {least.value:g} {UNITS[budget]} on"
-                 if np.isfinite(least.value) else f"that it is not worse than 'ui' by {margin:g} {unit} is not shown: {least.reason}")  # fmt: skip  # noqa: E501
-    return row, "; ".join(words) + "."
+        return {}, ""
+    least = _not_worse_from(both, mapping(level), margin, unit)
+    row, told_so = {**columns(least, "not_worse_from")}, f"it is not worse than 'ui' by {margin:g} {unit}"
+    if not np.isfinite(least.value):
+        return row, f"that {told_so} is not shown: {least.reason}"
+    return row, f"{told_so} from {least.value:g} {UNITS[budget]} on"
 
 
 def _not_worse_from(table: pd.DataFrame, own: Mapping[str, float], margin: float, unit: str) -> Estimate:
