@@ -81,6 +81,14 @@ def harmonisation():
     ]).only  # fmt: skip
 
 
+def finetuning():
+    return study("finetuning", [
+        cell("cross-dataset-adapted", f"lab/S{i}", error + offset, {"adapted": adapted}, train=("a",),
+             scope="datasets", adapts=True)
+        for adapted, error in {"no": 8.0, "yes": 5.0}.items() for i, offset in enumerate(OFFSETS)
+    ]).only  # fmt: skip
+
+
 def data_size():
     return study("data-size", [
         cell("data-size/persons", f"lab/S{i}", 2.0 + 1.0 / size + offset, {"fraction": size, "persons": int(10 * size)})
@@ -144,7 +152,7 @@ ANSWERS = {
     "sensor-subsets": subsets, "placement-stress": placement, "turned fits": turned,
     "transfer": transfer, "compare": lambda: study("compare", campaign()).choose(" ug ").only,
     "methods by models": lambda: study("compare", campaign()).choose("methods").only, "slices": slices,
-    "agreement": agreement, "cycles": cycles,
+    "agreement": agreement, "cycles": cycles, "finetuning": finetuning,
 }  # fmt: skip
 EVERY = [(kind, name) for kind, figures in FIGURES.items() for name in figures]
 

@@ -13,7 +13,7 @@ from kinbench.cli.app import Data, Json, Names, Quiet, Results, app
 
 _NAMES = (
     "A study protocol or its family (few-shot, learning-curve, sensor-subsets, placement-stress, cross-dataset), or "
-    "compare, slices, agreement, cycles for any protocol."
+    "compare, slices, agreement, cycles for any protocol, or finetuning for those that tune."
 )
 Name = Annotated[str, typer.Argument(help=_NAMES)]
 Protocol = Annotated[

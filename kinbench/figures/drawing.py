@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kinbench.errors import UsageError, suggest
-from kinbench.figures import angles, bars, curves, matrices, ranks
+from kinbench.figures import angles, bars, curves, finetuning, matrices, ranks
 from kinbench.figures.canvas import DOUBLE_IN, SINGLE_IN, Draw, check, save
 from kinbench.studies import Answer
 
@@ -52,6 +52,9 @@ FIGURES: Mapping[str, Mapping[str, Drawn]] = {
     "turned fits": {"bars": Drawn(bars.turned, SINGLE_IN)},
     "transfer": {"matrix": Drawn(matrices.transfer, DOUBLE_IN)},
     "conditions": {"bars": Drawn(bars.conditions, DOUBLE_IN)},
+    "finetuning": {
+        "bars": Drawn(finetuning.before_and_after, DOUBLE_IN, lambda answer: 1.2 + 2.0 * finetuning.rows_of(answer)),
+    },
     "compare": _COMPARISON,
     "methods by models": {"bars": Drawn(bars.models, SINGLE_IN), "boxes": Drawn(bars.boxes, DOUBLE_IN)},
     "slices": {

@@ -51,6 +51,10 @@ class Cells:
         mine = tuple(result for result in self.results if wanted(result.protocol.name))
         return replace(self, results=mine, scores=rows.drop(columns=foreign))
 
+    def told_in(self, metric: str) -> Cells:
+        """Return the same cells in another metric; raises ``UsageError`` for one that the results have none of."""
+        return _cells(self.task, self.dataset, self.results, metric, self.failed)
+
     @property
     def quantity(self) -> str:
         """What is estimated: ``angle``, ``grf`` or ``moment``."""

@@ -13,6 +13,7 @@ from kinbench.studies import (
     comparing,
     conditions,
     few_shot,
+    finetuning,
     learning_curve,
     placement,
     slices,
@@ -30,6 +31,7 @@ _PROTOCOLS: dict[str, Callable[..., list[Answer]]] = {
 """By the first part of a protocol's name."""
 _OTHERS: dict[str, Callable[..., list[Answer]]] = {
     "compare": comparing.answers, "slices": slices.answers, "agreement": agreement.answers, "cycles": agreement.answers,
+    "finetuning": finetuning.answers,
 }  # fmt: skip
 NAMES = (*_PROTOCOLS, *_OTHERS)
 
