@@ -58,8 +58,8 @@ def _quaternions_on_grid(reference: xr.Dataset, quat: FloatArray, samples: int, 
     """Return unit quaternions (samples, 4): linear between neighbours of one sign, then of length one again."""
     smooth = quaternions(matrices(quat))
     masked = np.zeros(len(smooth), dtype=bool)
-    on_grid = np.stack([on_grid(reference, part, masked, samples, task)[0] for part in smooth.T], axis=1)
-    return np.asarray(on_grid / np.sqrt((on_grid**2).sum(axis=1, keepdims=True)))
+    found = np.stack([on_grid(reference, part, masked, samples, task)[0] for part in smooth.T], axis=1)
+    return np.asarray(found / np.sqrt((found**2).sum(axis=1, keepdims=True)))
 
 
 def _way_deg(reference: xr.Dataset, task: Task, samples: int) -> FloatArray:
