@@ -1,5 +1,7 @@
 """What the system of Rapp et al. is made of: networks, augmentation, top-down optimisation, published weights."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -252,21 +254,8 @@ def test_an_unknown_orientation_gives_no_angle_and_another_dof_is_refused():
 
 # --- published weights -----------------------------------------------------------------------------------------------
 
-GOLDEN = {
-    "Walking/Hip": ((-23.4793, 1.1242, -3.0813), (-13.1270, 1.2757, 0.7804)),
-    "Walking/Knee": ((7.5999, 2.4080, 19.1125), (32.3591, 11.8161, 22.7299)),
-    "Walking/Ankle": ((-8.3920, 4.7703, -8.0748), (8.7251, -0.5893, -9.8723)),
-    "Running/Hip": ((-28.6489, -6.1148, -6.5736), (-16.0635, -4.6571, 1.7947)),
-    "Running/Knee": ((32.2604, 9.2113, 12.7414), (23.3796, 9.3817, 23.0532)),
-    "Running/Ankle": ((-12.3550, 3.1926, -6.3064), (-6.0952, 1.3028, -8.1280)),
-}
 SIGNS = {"hip": (-1, -1, -1), "knee": (1, -1, -1), "ankle": (-1, -1, -1)}
 """Of the publication's (flexion, adduction, rotation) in our DoFs."""
-
-
-def golden_inputs():
-    time, channel = np.arange(201)[:, None], np.arange(16)[None, :]
-    return np.stack([np.zeros((201, 16)), np.sin(2 * np.pi * time / 220 + 0.3 * channel)])
 
 
 def toy(folder, **changes):
@@ -280,30 +269,53 @@ def toy(folder, **changes):
     return folder
 
 
-def test_inputs_at_touchdown_are_the_publications_and_lengths_are_made(tmp_path):
+class Told(torch.nn.Module):
+    """A network that gives three of its inputs back: the proximal acceleration."""
+
+    def forward(self, z):
+        return z[..., :3]
+
+
+def relaid(found, spec, layout, x):
+    scaling = found.scaling(spec, layout)
+    z = torch.from_numpy(scaling.inputs(x))
+    out = published.Relaid(Told(), spec, layout)(z).numpy()
+    return z.numpy(), out, out * scaling.y_sd + scaling.y_mean
+
+
+def test_inputs_at_touchdown_are_the_publications(tmp_path):
+    """z-scores as the publication's own, of (x, -y, z) of the specific force; a lost sample is its mean."""
     found = published.read(toy(tmp_path / "knee"))
     x = np.random.default_rng(0).normal(size=(2, 5, 16)).astype(np.float32)
-    for norm in (3, 7, 11, 15):
-        x[..., norm] = np.linalg.norm(x[..., norm - 3 : norm], axis=-1)
-    at_touchdown = published.sixteen(x, spec_of(), "touchdown")
-    np.testing.assert_allclose(published.sixteen(x, spec_of(), "published"), x, rtol=1e-6)
-    np.testing.assert_allclose(at_touchdown[..., [1, 9]], -x[..., [1, 9]])
-    rest = [column for column in range(16) if column not in (1, 9)]
-    np.testing.assert_allclose(at_touchdown[..., rest], x[..., rest], rtol=1e-6)
-    bare = x[..., [0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14]]
-    np.testing.assert_allclose(published.sixteen(bare, spec_of(norms=False), "published"), x, rtol=1e-6)
     x[0, 0, 2] = np.nan
-    assert np.isfinite(found.inputs(x, spec_of(), "published")).all()
+    spec = spec_of(dofs=("knee_flexion", "knee_adduction", "knee_internal_rotation"))
+    for layout, sign in (("published", 1.0), ("touchdown", -1.0)):
+        _, out, _ = relaid(found, spec, layout, x)
+        theirs = (x[..., :3] * (1.0, sign, 1.0) - found.x_mean[:3]) / found.x_sd[:3]
+        np.testing.assert_allclose(out * (1, -1, -1), np.where(np.isfinite(theirs), theirs, 0.0), atol=1e-5)
+
+
+def test_channels_are_found_by_name(tmp_path):
+    found, spec = published.read(toy(tmp_path / "knee")), spec_of()
+    x = np.random.default_rng(0).normal(size=(2, 5, 16)).astype(np.float32)
+    order = np.random.default_rng(1).permutation(16)
+    shuffled = replace(spec, channel_names=tuple(spec.channel_names[at] for at in order))
+    expected = relaid(found, spec, "touchdown", x)[2]
+    np.testing.assert_allclose(relaid(found, shuffled, "touchdown", x[..., order])[2], expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("joint", SIGNS)
 def test_angles_are_in_our_order_and_signs(tmp_path, joint):
     found = published.read(toy(tmp_path / joint, y_mean=torch.tensor([1.0, 2.0, 3.0]), y_std=torch.ones(3)))
-    out = np.zeros((1, 1, 3), dtype=np.float32)
-    ours = found.angles(out, spec_of(joint))
-    np.testing.assert_allclose(ours[0, 0], np.array(SIGNS[joint]) * (1, 2, 3))
-    swapped = found.angles(out, spec_of(joint, dofs=DOFS[joint][::-2]))
-    np.testing.assert_allclose(swapped[0, 0], np.array(SIGNS[joint])[::-2] * (3, 1))
+    x = np.tile(found.x_mean, (1, 1, 1))
+    x[..., :3] += (10.0, 20.0, 30.0) * found.x_sd[:3]
+    np.testing.assert_allclose(
+        relaid(found, spec_of(joint), "published", x)[2][0, 0], np.array(SIGNS[joint]) * (11, 22, 33), rtol=1e-5
+    )
+    backwards = spec_of(joint, dofs=DOFS[joint][::-2])
+    np.testing.assert_allclose(
+        relaid(found, backwards, "published", x)[2][0, 0], np.array(SIGNS[joint])[::-2] * (33, 11), rtol=1e-5
+    )
 
 
 def test_what_published_weights_cannot_be_asked_is_told_at_once(tmp_path):

@@ -20,12 +20,14 @@ from typing import Any, Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from kinbench.errors import DataError
 from kinbench.windows import TaskSpec
+from kinbench_benchmarks.models._state import Scaling
 
 Float32Array = NDArray[np.float32]
+FloatArray = NDArray[np.float64]
 
 WEIGHTS: Final = "model.pt"
 STATISTICS: Final = "norm_dict.pt"
@@ -43,7 +45,6 @@ _ANGLES: Final[Mapping[str, tuple[int, float]]] = {
     "ankle_dorsiflexion": (0, -1.0), "ankle_inversion": (1, -1.0), "ankle_internal_rotation": (2, -1.0),
 }  # fmt: skip
 """Where each of our DoFs stands among the network's three outputs, and its sign there."""
-_TOUCHDOWN_SIGNS: Final = np.array([1.0, -1.0, 1.0], dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -57,19 +58,17 @@ class Published:
     y_mean: Float32Array
     y_sd: Float32Array
 
-    def inputs(self, x: Float32Array, spec: TaskSpec, layout: str) -> Float32Array:
-        """Return the network's inputs (n, time, 16), z-scores, for a task's (n, time, channel) in SI units.
+    def scaling(self, spec: TaskSpec, layout: str) -> Scaling:
+        """Return how a task's channels and DoFs are scaled for ``Relaid``. ``spec`` is one that ``check`` let pass.
 
-        Lost samples become 0, the mean of training. ``spec`` is one that ``check`` let pass.
+        The smallest angle of its training is not among what was published, and NaN.
         """
-        z = (sixteen(x, spec, layout) - self.x_mean) / self.x_sd
-        return np.where(np.isfinite(z), z, np.float32(0.0)).astype(np.float32, copy=False)
-
-    def angles(self, outputs: Float32Array, spec: TaskSpec) -> Float32Array:
-        """Return the task's DoFs (n, time, dof) in degrees for the network's outputs (n, time, 3)."""
-        degrees = outputs * self.y_sd + self.y_mean
-        column, sign = zip(*(_ANGLES[name] for name in spec.dof_names), strict=True)
-        return np.asarray(degrees[..., list(column)] * np.array(sign, dtype=np.float32), dtype=np.float32)
+        columns, signs = _inputs(spec, layout)
+        x_mean, x_sd = np.zeros(len(spec.channel_names)), np.ones(len(spec.channel_names))
+        x_mean[columns], x_sd[columns] = signs * self.x_mean, self.x_sd
+        at, sign = _outputs(spec)
+        y_mean, y_sd = (values[at].astype(np.float64) for values in (self.y_mean, self.y_sd))
+        return Scaling(x_mean, x_sd, sign * y_mean, y_sd, np.full(len(at), np.nan))
 
     def check(self, spec: TaskSpec, layout: str) -> None:
         """Raise ``DataError`` unless the network can be asked for a task: all reasons at once."""
@@ -103,20 +102,42 @@ def read(folder: Path) -> Published:
     return Published(folder, weights, *values)
 
 
-def sixteen(x: Float32Array, spec: TaskSpec, layout: str) -> Float32Array:
-    """Return (n, time, 16): per segment acc, |acc|, gyr, |gyr|, in SI units, proximal segment first, in a layout.
+class Relaid(nn.Module):
+    """A published network (n, time, 16) -> (n, time, 3) behind a task's own channels and DoFs, z-scores all of them.
 
-    Lengths that a task does not have are computed of its triads.
+    The z-scores are those of ``Published.scaling``: what changes is the order, and the signs that a layout exchanges.
     """
-    parts = []
-    for segment in spec.segments:
-        for channel in ("acc", "gyr"):
-            at = [spec.channel_names.index(f"{segment}/{channel}/{axis}") for axis in "xyz"]
-            triad = x[..., at]
-            length = np.sqrt((triad**2).sum(axis=-1, keepdims=True))
-            signs = _TOUCHDOWN_SIGNS if channel == "acc" and layout == AT_TOUCHDOWN else np.float32(1.0)
-            parts += [triad * signs, length]
-    return np.concatenate(parts, axis=-1).astype(np.float32, copy=False)
+
+    def __init__(self, network: nn.Module, spec: TaskSpec, layout: str) -> None:
+        super().__init__()
+        self.network = network
+        for name, (columns, signs) in (("inputs", _inputs(spec, layout)), ("outputs", _outputs(spec))):
+            self.register_buffer(f"{name}_at", torch.tensor(columns), persistent=False)
+            self.register_buffer(f"{name}_sign", torch.from_numpy(signs.astype(np.float32)), persistent=False)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return (n, time, dof) for (n, time, channel)."""
+        out = self.network(z[..., self.get_buffer("inputs_at")] * self.get_buffer("inputs_sign"))
+        relaid: Tensor = out[..., self.get_buffer("outputs_at")] * self.get_buffer("outputs_sign")
+        return relaid
+
+
+def _inputs(spec: TaskSpec, layout: str) -> tuple[list[int], FloatArray]:
+    """Return where the network's 16 inputs stand among a task's channels, and the sign of each."""
+    columns = [spec.channel_names.index(name) for name in _sixteen(spec)]
+    turned = [layout == AT_TOUCHDOWN and name.endswith("/acc/y") for name in _sixteen(spec)]
+    return columns, np.where(turned, -1.0, 1.0)
+
+
+def _outputs(spec: TaskSpec) -> tuple[list[int], FloatArray]:
+    """Return where a task's DoFs stand among the network's three outputs, and the sign of each."""
+    return [_ANGLES[name][0] for name in spec.dof_names], np.array([_ANGLES[name][1] for name in spec.dof_names])
+
+
+def _sixteen(spec: TaskSpec) -> list[str]:
+    """Return the channels that a network reads, in its order: acc, |acc|, gyr, |gyr| of the proximal segment first."""
+    kinds = ("acc/x", "acc/y", "acc/z", "acc_norm", "gyr/x", "gyr/y", "gyr/z", "gyr_norm")
+    return [f"{segment}/{kind}" for segment in spec.segments for kind in kinds]
 
 
 def _problems(spec: TaskSpec, layout: str) -> list[str]:
@@ -131,10 +152,7 @@ def _problems(spec: TaskSpec, layout: str) -> list[str]:
         problems.append(f"published weights give a hip, a knee or an ankle, and the task asks {_listed(spec)}")
     elif spec.segments != _SEGMENTS[joint]:
         problems.append(f"expected the sensors {' and '.join(_SEGMENTS[joint])}, got {' and '.join(spec.segments)}")
-    needed = [
-        f"{segment}/{channel}/{axis}" for segment in spec.segments for channel in ("acc", "gyr") for axis in "xyz"
-    ]
-    missing = [name for name in needed if name not in spec.channel_names]
+    missing = [name for name in _sixteen(spec) if name not in spec.channel_names]
     if missing:
         problems.append(f"the task has no {', '.join(missing)}")
     if spec.rate_hz != RATE_HZ:
