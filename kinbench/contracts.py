@@ -2,12 +2,12 @@
 
 An entry point of ``kinbench.adapters`` or ``kinbench.models`` names a factory that takes settings as keywords; one
 of ``kinbench.protocols``, ``kinbench.splits`` or ``kinbench.tasks`` names the frozen value itself; one of
-``kinbench.demos`` names a ``Demo``.
+``kinbench.demos`` names a ``Demo``; one of ``kinbench.weights`` a ``WeightsCard``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self, TypeVar, runtime_checkable
@@ -297,6 +297,67 @@ class StreamModel(Model, Protocol):
         They mean what ``schema.DOFS`` says, a left leg's too. Raises ``DataError`` where nothing can be said at all.
         """
         ...
+
+
+@dataclass(frozen=True)
+class Real:
+    """A setting that may be any number from ``low`` to ``high``; with ``log`` each factor of it is as likely."""
+
+    low: float
+    high: float
+    log: bool = False
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A setting that is one of some values, in no order."""
+
+    options: tuple[bool | int | float | str, ...]
+
+
+@runtime_checkable
+class Searchable(Model, Protocol):
+    """A model that says which of its settings are worth a search, and where; ``kinbench search`` goes through them."""
+
+    @property
+    def space(self) -> Mapping[str, Real | Choice]:
+        """The settings by name, each one that the model's factory takes; a class attribute will do."""
+        ...
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """One file of a folder of weights, by its path in there, with its sha256 in hex.
+
+    It comes from ``url`` (``size_bytes`` 0 is unknown), or, where there is none, is shipped: ``packaged`` says where,
+    as ``package:path``.
+    """
+
+    path: str
+    sha256: str
+    url: str = ""
+    size_bytes: int = 0
+    packaged: str = ""
+
+
+@dataclass(frozen=True)
+class WeightsCard:
+    """Weights that anybody may have: what an entry point of ``kinbench.weights`` names.
+
+    ``model`` is the selector of the model they are of, ``task`` the name of its task, ``persons`` everybody whom they
+    were trained on (``dataset/subject``). ``files`` make a folder as ``kinbench train`` or ``kinbench pretrain`` writes
+    one, its ``card.json`` among them.
+    """
+
+    name: str
+    version: str
+    title: str
+    description: str
+    model: str
+    task: str
+    licence: str
+    persons: tuple[str, ...]
+    files: tuple[WeightsFile, ...]
 
 
 class Summary(Protocol):

@@ -13,8 +13,8 @@ from typing import Any, Literal
 from kinbench.errors import KinbenchError, UsageError, suggest
 from kinbench.tasks import parse_selector
 
-Kind = Literal["adapters", "models", "protocols", "splits", "tasks", "demos", "papers"]
-KINDS: tuple[Kind, ...] = ("adapters", "models", "protocols", "splits", "tasks", "demos", "papers")
+Kind = Literal["adapters", "models", "protocols", "splits", "tasks", "demos", "papers", "weights"]
+KINDS: tuple[Kind, ...] = ("adapters", "models", "protocols", "splits", "tasks", "demos", "papers", "weights")
 
 
 @dataclass(frozen=True)
@@ -115,4 +115,4 @@ def settings_of(factory: Any) -> dict[str, Any] | None:
 
 
 def _singular(kind: Kind) -> str:
-    return kind.removesuffix("s")
+    return kind if kind == "weights" else kind.removesuffix("s")

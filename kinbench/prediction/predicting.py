@@ -18,7 +18,7 @@ from kinbench.errors import DataError, UsageError, suggest
 from kinbench.files import new_folder, refuse_folder
 from kinbench.prediction.estimation import Angles, estimate
 from kinbench.prediction.motions import COORDINATES, motion, table
-from kinbench.prediction.weights import Weights
+from kinbench.provenance import Weights
 from kinbench.recording import IndexEntry, canonical_person
 from kinbench.store import Store
 from kinbench.tasks import Task

@@ -8,8 +8,8 @@ pre-training card names a test person.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -33,6 +33,21 @@ class Transform:
     reads: Literal["inputs", "reference"] = "inputs"
 
 
+@dataclass(frozen=True)
+class Seen:
+    """Whom something learnt from before the run began: weights, or a search for settings.
+
+    ``what`` names it in a sentence ("the weights 'x'"). ``persons`` are ``dataset/subject``; ``recordings`` names by
+    content digest; ``samples`` names by number, of recordings sketched (``windows.sketches``): these are the same
+    recording, whatever it is called.
+    """
+
+    what: str
+    persons: tuple[str, ...]
+    recordings: Mapping[str, str] = field(default_factory=dict)
+    samples: Mapping[int, str] = field(default_factory=dict)
+
+
 def check_leaks(
     fold: Fold,
     entries: Sequence[TaskEntry],
@@ -40,6 +55,8 @@ def check_leaks(
     signals: Callable[[str], Samples] | None,
     transforms: Sequence[Transform] = (),
     trained_on: Sequence[str] = (),
+    seen: Sequence[Seen] = (),
+    sketch: Callable[[str], Iterable[int]] = lambda key: (),
     copies: Sequence[Copy] = (),
     cell: str | None = None,
     declared: Sequence[Leak] = (),
@@ -48,9 +65,10 @@ def check_leaks(
 
     ``entries`` are all those the fold was made from. ``signals`` gives a recording's native-rate samples by key;
     without it, shared samples are not looked for. ``trained_on`` lists the persons of a model's pre-training.
-    ``copies`` are spans that are the same motion, whatever was done to it (``windows.find_copies``). ``cell``
-    (protocol, fold) is what the sentences name; the fold's name where it is left out. ``declared`` are the kinds that a
-    historical protocol's card owns up to.
+    ``seen`` is what learnt before the run, from people or recordings that may be among the tested; ``sketch`` gives the
+    numbers that a recording is known by there. ``copies`` are spans that are the same motion, whatever was done to it
+    (``windows.find_copies``). ``cell`` (protocol, fold) is what the sentences name; the fold's name where it is left
+    out. ``declared`` are the kinds that a historical protocol's card owns up to.
     """
     cell = cell or f"fold '{fold.name}'"
     known = {str(entry.key): _renamed(entry) for entry in entries}
@@ -63,7 +81,10 @@ def check_leaks(
         "person": list(_persons(fold, known)),
         **_borders(fold, known),
         "transform": list(_transforms(fold, known, transforms)),
-        "pre-training": list(_trained_on(fold, known, trained_on)),
+        "pre-training": [
+            *_trained_on(fold, known, trained_on),
+            *(sentence for one in seen for sentence in _seen_before(fold, known, one, sketch)),
+        ],
     }
     found["samples"] = list(_copies(fold, known, copies))
     if signals is not None:
@@ -113,17 +134,43 @@ def _keys_by_person(fold: Fold, roles: Sequence[Role], known: Mapping[str, TaskE
 
 
 def _trained_on(fold: Fold, known: Mapping[str, TaskEntry], trained_on: Sequence[str]) -> Iterator[str]:
-    """Yield names of a pre-training card that stand for a tested person. A name that ends in ``*`` stands for many."""
+    for name, person in _tested_among(fold, known, trained_on):
+        yield f"the model's pre-training card names {name}, and person {person} is tested."
+
+
+def _tested_among(fold: Fold, known: Mapping[str, TaskEntry], names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield (name, person) of names that stand for a tested person. A name that ends in ``*`` stands for many."""
     alias = {entry.key.person: entry.person for entry in known.values()}
     tested = {*fold.test_persons, *_keys_by_person(fold, TEST_ROLES, known)}
     told = {person: {*names_of(person), *(key for key, named in alias.items() if named == person)} for person in tested}
-    for name in sorted(set(trained_on)):
+    for name in sorted(set(names)):
         if name.endswith("*"):
             found = sorted(p for p in tested if any(other.startswith(name[:-1]) for other in told[p]))
         else:
             found = [person for person in (alias.get(name, canonical_person(name)),) if person in tested]
         for person in found:
-            yield f"the model's pre-training card names {name}, and person {person} is tested."
+            yield name, person
+
+
+def _seen_before(
+    fold: Fold, known: Mapping[str, TaskEntry], seen: Seen, sketch: Callable[[str], Iterable[int]]
+) -> Iterator[str]:  # fmt: skip
+    """Yield one sentence for each tested person whom something knew before the run, by name or by a recording."""
+    told = set()
+    for name, person in _tested_among(fold, known, seen.persons):
+        if person not in told:
+            told.add(person)
+            yield f"{seen.what} learnt from {name}, and person {person} is tested."
+    for key in sorted({span.key for role in TEST_ROLES for span in fold.roles.get(role, ())}):
+        entry = known[key]
+        if entry.person in told:
+            continue
+        same = seen.recordings.get(entry.digest)
+        if same is None and seen.samples:
+            same = next((seen.samples[number] for number in sketch(key) if number in seen.samples), None)
+        if same is not None:
+            told.add(entry.person)
+            yield f"{seen.what} learnt from {same}, the same recording as {key}, and person {entry.person} is tested."
 
 
 # --- borders ---------------------------------------------------------------------------------------------------------
