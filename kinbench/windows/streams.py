@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -55,13 +55,13 @@ class Stream:
 def stream_of(imu: xr.Dataset, attrs: Mapping[str, Any], task: Task, leg: str) -> Stream:
     """Return what a filter is handed of a recording's ``imu`` and attributes, for one of the task's legs.
 
-    Of several sensors on a segment it is the one that windows take. Neither the task's channels nor its activities
-    play a part. Raises ``DataError`` for a recording shorter than two samples.
+    Of several sensors on a segment it is the one that windows take, or the first where the rotation of none is known: a
+    filter may find one itself. Neither the task's channels nor its activities play a part. Raises ``DataError`` for a recording shorter than two samples.
     """
     time_s = np.asarray(imu["time"].values, dtype=np.float64)
     if time_s.size < 2:
         raise DataError("a filter needs two samples at least, and the recording is shorter")
-    found = [sensor_on(imu, segment, task) for segment in task.segments_of(leg)]
+    found = [_sensor_on(imu, segment, task) for segment in task.segments_of(leg)]
     samples = plan(time_s, task.rate_hz, task.max_gap_s).samples
     return Stream(
         imu=_inputs(imu, [index for index in found if index is not None]), leg=leg,
@@ -70,6 +70,11 @@ def stream_of(imu: xr.Dataset, attrs: Mapping[str, Any], task: Task, leg: str) -
             task.name, task.version, task.channel_names, task.dofs, task.segments, task.rate_hz, task.window
         ),
     )  # fmt: skip
+
+
+def _sensor_on(imu: xr.Dataset, segment: str, task: Task) -> int | None:
+    index = sensor_on(imu, segment, task)
+    return sensor_on(imu, segment, replace(task, axes="sensor")) if index is None else index
 
 
 def _inputs(imu: xr.Dataset, sensors: list[int]) -> xr.Dataset:
