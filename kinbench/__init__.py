@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 
 _API = (
     "check_guards", "check_protocol", "check_results", "compare", "convert", "data", "demo", "execute", "export",
-    "info", "inspect", "leaderboard", "listing", "manifest_schema", "open", "page", "plan", "plot", "predict",
+    "info", "inspect", "leaderboard", "listing", "manifest_schema", "open", "page", "papers", "plan", "plot", "predict",
     "rescore", "run", "study", "train", "validate",
 )  # fmt: skip
 

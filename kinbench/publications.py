@@ -6,7 +6,7 @@ paper and nothing that anybody here measured: it is never ranked, averaged or co
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 Setting = bool | int | float | str
@@ -42,16 +42,25 @@ class Measure:
         )  # fmt: skip
 
     @property
-    def command(self) -> str:
-        """How to make such results."""
+    def selector(self) -> str:
+        """The model as a run is told of it; ``WEIGHTS`` stands for those it begins from."""
         settings = ",".join(
             f"{name}={str(value).lower() if isinstance(value, bool) else value}"
             for name, value in self.settings.items()
             if value is not None
         )
-        selector = f"{self.model}[{settings}]" if settings else self.model
-        begun = "@WEIGHTS" if self.pretrained else ""
-        return f"kinbench run --protocol {self.protocol} --task {self.task} --model '{selector}{begun}'"
+        return f"{self.model}{f'[{settings}]' if settings else ''}{'@WEIGHTS' if self.pretrained else ''}"
+
+
+def commands(measures: Iterable[Measure]) -> tuple[str, ...]:
+    """Return how to make results that some measures stand for: one command for each protocol and model."""
+    tasks: dict[tuple[str, str], dict[str, None]] = {}
+    for measure in measures:
+        tasks.setdefault((measure.protocol, measure.selector), {})[measure.task] = None
+    return tuple(
+        f"kinbench run --protocol {protocol} {' '.join(f'--task {task}' for task in mine)} --model '{selector}'"
+        for (protocol, selector), mine in tasks.items()
+    )
 
 
 @dataclass(frozen=True)

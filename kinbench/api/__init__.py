@@ -7,6 +7,7 @@ Names of plugins and stores become objects here; nothing is computed. Paths: sto
 from kinbench.api.catalogue import info, listing, manifest_schema
 from kinbench.api.checks import check_guards, check_protocol, check_results
 from kinbench.api.datasets import compare, convert, data, export, inspect, page, page_path, validate
+from kinbench.api.literature import papers
 from kinbench.api.models import predict, train
 from kinbench.api.places import data_folder, open, results_folder
 from kinbench.api.runs import execute, leaderboard, plan, plot, rescore, run, study
@@ -14,6 +15,6 @@ from kinbench.api.tour import demo
 
 __all__ = [
     "check_guards", "check_protocol", "check_results", "compare", "convert", "data", "data_folder", "demo", "execute",
-    "export", "info", "inspect", "leaderboard", "listing", "manifest_schema", "open", "page", "page_path", "plan",
-    "plot", "predict", "rescore", "results_folder", "run", "study", "train", "validate",
+    "export", "info", "inspect", "leaderboard", "listing", "manifest_schema", "open", "page", "page_path", "papers",
+    "plan", "plot", "predict", "rescore", "results_folder", "run", "study", "train", "validate",
 ]  # fmt: skip

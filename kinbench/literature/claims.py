@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from kinbench.literature.measures import Measured, measured
-from kinbench.publications import Claim, Contrast
+from kinbench.publications import Claim, Contrast, commands
 from kinbench.results import Result
 from kinbench.statistics import MIN_PERSONS, Interval, paired_difference
 
@@ -58,7 +58,7 @@ def _verdicts(paper: str, claim: Claim, contrast: Contrast, results: list[Result
     ]
     if found:
         return found
-    needed = " and ".join(dict.fromkeys((contrast.better.command, contrast.worse.command)))
+    needed = " and ".join(commands((contrast.better, contrast.worse)))
     return [Verdict(paper, claim.statement, claim.where, contrast.label, "no results", reason=f"make some: {needed}")]
 
 

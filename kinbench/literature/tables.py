@@ -10,7 +10,7 @@ import pandas as pd
 
 from kinbench.leaderboards.tables import DASH, number
 from kinbench.literature.measures import Measured, measured
-from kinbench.publications import Measure, PublishedTable, Reported, Row
+from kinbench.publications import Measure, PublishedTable, Reported, Row, commands
 from kinbench.results import Result
 from kinbench.statistics import MIN_PERSONS, mean, standard_deviation
 
@@ -90,14 +90,14 @@ def typeset(paper: str, table: PublishedTable, results: Iterable[Result]) -> Typ
     """Return a published table with the lines that some results hold of each of its rows."""
     listed = [*results]
     lines: list[Line] = []
-    missing: list[str] = []
+    missing: list[Measure] = []
     for row in table.rows:
         lines.append(Line(row.label, REPORTED, paper, tuple(map(_reported, row.values))))
         here = _lines(row, table, listed)
         lines += here
         if row.measure is not None and not here:
-            missing += [row.measure.joined(column.measure).command for column in table.columns]
-    return TypesetTable(paper, table, tuple(lines), tuple(dict.fromkeys(missing)))
+            missing += [row.measure.joined(column.measure) for column in table.columns]
+    return TypesetTable(paper, table, tuple(lines), commands(missing))
 
 
 def _lines(row: Row, table: PublishedTable, results: Sequence[Result]) -> list[Line]:
@@ -137,5 +137,3 @@ def _written(value: tuple[float | None, float | None], digits: int) -> str:
         return DASH
     return number(centre, digits) if spread is None else f"{number(centre, digits)} ± {number(spread, digits)}"
 
-
-__all__ = ["HERE", "REPORTED", "Line", "Measure", "TypesetTable", "typeset"]

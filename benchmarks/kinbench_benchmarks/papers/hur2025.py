@@ -49,7 +49,7 @@ HUR_2025 = Paper(
             (
                 Contrast(
                     "LSTM in ua against vqf-jcs, within 1 deg", _LSTM.joined(_UA).joined(_PAIR),
-                    Measure(model="vqf-jcs", protocol="ua").joined(_PAIR), within=1.0,
+                    Measure(model="vqf-jcs", protocol="ug").joined(_PAIR), within=1.0,
                 ),
             ),
         ),
