@@ -129,7 +129,7 @@ def test_save_and_load_give_bit_equal_predictions_and_adapt_alike(name, tmp_path
     x = windows(3).x
     assert model.predict(x).tobytes() == again.predict(x).tobytes()
     assert again.notes == model.notes
-    assert not [path for path in tmp_path.iterdir() if path.suffix not in (".npz", ".json")]
+    assert not [path for path in tmp_path.iterdir() if path.suffix not in (".safetensors", ".json")]
     for each in (model, again):
         each.adapt(windows(4, people=1, offset=9), windows(5, people=1, offset=9), seed=2)
     assert model.predict(x).tobytes() == again.predict(x).tobytes()
@@ -146,9 +146,11 @@ def test_refuses_to_load_what_is_not_its_own(name, tmp_path):
     told = f"state of {other} version {theirs.version}, expected {name} version {ours.version}"
     with pytest.raises(DataError, match=re.escape(told)):
         FACTORIES[name]().load(tmp_path)
-    (tmp_path / "state.npz").write_bytes(b"PK\x03\x04 cut")
-    with pytest.raises(DataError, match="no readable model state"):
-        FACTORIES[other]().load(tmp_path)
+    whole = (tmp_path / "weights.safetensors").read_bytes()
+    for damaged in (b"PK\x03\x04 cut", whole[:-1], b""):
+        (tmp_path / "weights.safetensors").write_bytes(damaged)
+        with pytest.raises(DataError, match="no readable model state"):
+            FACTORIES[other]().load(tmp_path)
 
 
 @EVERY

@@ -312,7 +312,7 @@ class Sharing(PaperCnn):
 
     def normalise(self, unlabelled, *, seed):
         mine = super().normalise(unlabelled, seed=seed)
-        mine._fitted = (*mine._fitted[:2], self._fitted[2])
+        mine._fitted = replace(mine._fitted, network=self._fitted.network)
         return mine
 
 

@@ -4,74 +4,107 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from copy import copy, deepcopy
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Self
 
-import torch
 from torch import nn
 
-from kinbench.contracts import ModelCard
-from kinbench.errors import DataError
+from kinbench.contracts import ModelCard, Training
+from kinbench.errors import DataError, UsageError
 from kinbench.windows import Batches, TaskSpec, Unlabelled
-from kinbench_benchmarks.models._fit import Schedule, Targets, fit_network, quiet_torch, run_network
-from kinbench_benchmarks.models._state import (
-    Float32Array,
-    Scaling,
-    check_inputs,
-    not_fitted,
-    own_note,
-    read_state,
-    write_state,
-)
+from kinbench_benchmarks.models._recipes import Recipe, Schedule, learn
+from kinbench_benchmarks.models._state import Float32Array, Scaling, check_inputs, not_fitted, own_note
+from kinbench_benchmarks.models._windows import ScaledWindows, Targets, run_network
+from kinbench_benchmarks.training import load_into, quiet_torch
+from kinbench_benchmarks.weights import NETWORK, read_weights, write_weights
+
+TUNES = ("none", "head", "all")
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A network that knows something: what task it is for, and how its inputs and angles are scaled."""
+
+    spec: TaskSpec
+    scaling: Scaling
+    targets: Targets
+    network: nn.Module
+
+    def windows(self, batches: Batches) -> ScaledWindows:
+        """Return labelled windows as the network sees them."""
+        return ScaledWindows(batches, self.scaling, self.targets)
 
 
 class NetworkModel(ABC):
     """The contract's verbs for a network from (n, time, channel) z-scores to (n, time, dof) scaled angles.
 
-    A subclass gives ``card``, ``build`` and, where the network's output cannot be negative, ``targets``.
+    A subclass gives ``card``, ``build``, ``head`` and, where angles are not z-scored, ``targets``. ``tune`` says what
+    ``fit`` learns where the model began from weights: ``none`` of it, the ``head`` or ``all``.
     """
 
     card: ClassVar[ModelCard]
+    head: tuple[str, ...] = ()
+    """What the names of the output layer's weights begin with."""
 
-    def __init__(self, fitting: Schedule, adapting: Schedule) -> None:
-        self.fitting = fitting
-        self.adapting = adapting
+    def __init__(self, recipe: Recipe, tune: str | None = None) -> None:
+        if tune not in (None, *TUNES):
+            raise UsageError(f"tune is one of {', '.join(TUNES)}, got '{tune}'.")
+        self.recipe = recipe
+        self.tune = tune or "none"
+        self.training = Training()
         self.notes: tuple[str, ...] = ()
-        self._fitted: tuple[TaskSpec, Scaling, nn.Module] | None = None
+        self._fitted: Fitted | None = None
+        self._begun = ""
 
     @abstractmethod
     def build(self, spec: TaskSpec, scaling: Scaling) -> nn.Module:
         """Return a fresh network with random weights for a task of these sizes and data of this scale."""
 
     def targets(self, scaling: Scaling) -> Targets:
-        """Return how angles are scaled for the network: z-scores by default."""
+        """Return how angles are scaled for the network: z-scores, or degrees where the recipe says so."""
+        if self.recipe.degrees:
+            return Targets.degrees(scaling.y_mean.size)
         return Targets(scaling.y_mean, scaling.y_sd)
 
     def settings(self) -> dict[str, bool]:
         """Return the settings that change the network's shape, as kept with its weights."""
         return {}
 
+    def prepare(self, training: Training) -> None:
+        """Take up where to compute and where to keep progress."""
+        self.training = training
+
+    def begin(self, folder: Path) -> None:
+        """Take up weights that ``save`` wrote; ``fit`` then learns what ``tune`` says.
+
+        Raises ``DataError`` as ``load`` does.
+        """
+        self.load(folder)
+        self._begun = folder.name
+
     def fit(self, train: Batches, valid: Batches, *, seed: int) -> None:
-        """Train from scratch, stopping early on ``valid``. Raises ``DataError`` when ``train`` teaches nothing."""
+        """Train by the recipe, from scratch unless the model began from weights.
+
+        Raises ``DataError`` when ``train`` teaches nothing, or is of other channels or DoFs than the weights.
+        """
+        if self._begun:
+            self._tune(train, valid, seed)
+            return
         scaling = Scaling.fit(train)
         with quiet_torch(seed):
             network = self.build(train.spec, scaling)
-            self.notes = fit_network(
-                network, train, valid, scaling=scaling, targets=self.targets(scaling), schedule=self.fitting, seed=seed
-            )
-        self._fitted = (train.spec, scaling, network)
+        fitted = Fitted(train.spec, scaling, self.targets(scaling), network)
+        notes = self._learn(fitted, train, valid, self.recipe.fitting, "fit", seed=seed)
+        self._fitted, self.notes = fitted, (self.recipe.told(), *notes)
 
     def adapt(self, calibration: Batches, valid: Batches, *, seed: int) -> None:
         """Fine-tune every layer on ``calibration``, stopping on ``valid``; the fitted scaling stays."""
-        _, scaling, network = self._state()
+        fitted = self._state()
         if len(calibration) == 0:
             self.notes = (*self.notes, "no calibration window: not adapted")
             return
-        with quiet_torch(seed):
-            notes = fit_network(
-                network, calibration, valid,
-                scaling=scaling, targets=self.targets(scaling), schedule=self.adapting, seed=seed, keep_start=True,
-            )  # fmt: skip
+        notes = self._learn(fitted, calibration, valid, self.recipe.adapting, "adapt", seed=seed, keep_start=True)
         self.notes = (*self.notes, *(f"adapting: {note}" for note in notes))
 
     def normalise(self, unlabelled: Unlabelled, *, seed: int) -> Self:
@@ -79,59 +112,95 @@ class NetworkModel(ABC):
 
         Raises ``DataError`` when the windows are of another task's channels.
         """
-        spec, scaling, network = self._state()
-        check_inputs(next(unlabelled.iterate(1)), spec)
+        fitted = self._state()
+        check_inputs(next(unlabelled.iterate(1)), fitted.spec)
         model = copy(self)
-        model._fitted = (spec, scaling.normalised(unlabelled), deepcopy(network))
+        scaling = fitted.scaling.normalised(unlabelled)
+        model._fitted = replace(fitted, scaling=scaling, network=deepcopy(fitted.network))
         model.notes = (*self.notes, own_note(unlabelled))
         return model
 
     def predict(self, x: Float32Array) -> Float32Array:
         """Return (n, time, dof) degrees."""
-        spec, scaling, network = self._state()
-        check_inputs(x, spec)
-        return run_network(network, x, scaling=scaling, targets=self.targets(scaling))
+        fitted = self._state()
+        check_inputs(x, fitted.spec)
+        return run_network(fitted.network, x, scaling=fitted.scaling, targets=fitted.targets)
 
     def save(self, folder: Path) -> None:
         """Write weights and scaling into an existing folder, without pickle."""
-        spec, scaling, network = self._state()
-        weights = {f"network/{name}": value.numpy() for name, value in network.state_dict().items()}
-        write_state(
-            folder, self.card, spec, {**weights, **scaling.arrays()}, settings=self.settings(), notes=self.notes
-        )
+        fitted = self._state()
+        weights = {f"{NETWORK}{name}": value for name, value in fitted.network.state_dict().items()}
+        write_weights(
+            folder, self.card, fitted.spec, {**weights, **fitted.scaling.arrays(), **fitted.targets.arrays()},
+            settings=self.settings(), notes=self.notes,
+        )  # fmt: skip
 
     def load(self, folder: Path) -> None:
         """Take up what ``save`` wrote. Raises ``DataError`` when it is of a network of another shape."""
-        spec, arrays, meta = read_state(folder, self.card)
+        spec, arrays, meta = read_weights(folder, self.card)
         if meta["settings"] != self.settings():
             raise DataError(
                 f"weights of settings {meta['settings']}, expected {self.settings()}; load with the same settings",
                 where=folder,
             )
-        weights = {
-            name.removeprefix("network/"): torch.from_numpy(value)
-            for name, value in arrays.items()
-            if name.startswith("network/")
-        }
         scaling = Scaling.from_arrays(arrays)
         with quiet_torch(0):
             network = self.build(spec, scaling)
-        try:
-            network.load_state_dict(weights)
-        except RuntimeError as error:
-            raise DataError(f"weights do not fit the network: {error}; fit the model again", where=folder) from error
-        network.eval()
-        self._fitted = (spec, scaling, network)
+        load_into(
+            network,
+            {name.removeprefix(NETWORK): value for name, value in arrays.items() if name.startswith(NETWORK)},
+            where=folder,
+        )
+        self._fitted = Fitted(spec, scaling, Targets.from_arrays(arrays), network)
         self.notes = tuple(meta["notes"])
 
     def parameters(self) -> int:
         """Return the number of trainable weights."""
-        return count_parameters(self._state()[2])
+        return count_parameters(self._state().network)
 
-    def _state(self) -> tuple[TaskSpec, Scaling, nn.Module]:
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _tune(self, train: Batches, valid: Batches, seed: int) -> None:
+        """Learn on from the weights the model began from, as ``tune`` says; their scaling stays."""
+        fitted = self._state()
+        _check_same(fitted.spec, train.spec)
+        said = f"weights of '{self._begun}'"
+        if self.tune == "none":
+            self.notes = (*self.notes, f"{said} taken as they are: nothing was fitted")
+            return
+        if len(train) == 0:
+            raise DataError(f"no training window for task '{train.spec.task}'; give it more or longer recordings")
+        only = self.head if self.tune == "head" else None
+        notes = self._learn(fitted, train, valid, self.recipe.fitting, "tune", seed=seed, only=only, keep_start=True)
+        what = "their head alone" if only else "all of them"
+        self.notes = (self.recipe.told(), f"{said}: {what} fitted on", *notes)
+
+    def _learn(
+        self, fitted: Fitted, train: Batches, valid: Batches, schedule: Schedule, what: str, *, seed: int,
+        only: tuple[str, ...] | None = None, keep_start: bool = False,
+    ) -> tuple[str, ...]:  # fmt: skip
+        return learn(
+            fitted.network, fitted.windows(train), fitted.windows(valid), schedule, seed=seed, training=self.training,
+            name=f"{self.card.name}-{self.card.version}-{what}", only=only, keep_start=keep_start,
+        )  # fmt: skip
+
+    def _state(self) -> Fitted:
         if self._fitted is None:
             raise not_fitted(self.card)
         return self._fitted
+
+
+def _check_same(weights: TaskSpec, given: TaskSpec) -> None:
+    """Raise ``DataError`` unless windows have the channels, DoFs, rate and length that weights were learnt on."""
+    wrong = [
+        f"{words} are {getattr(weights, field)} there and {getattr(given, field)} here"
+        for field, words in (
+            ("channel_names", "channels"), ("dof_names", "DoFs"), ("rate_hz", "rates in Hz"), ("window", "windows"),
+        )
+        if getattr(weights, field) != getattr(given, field)
+    ]  # fmt: skip
+    if wrong:
+        raise DataError(f"weights of task '{weights.task}' do not fit task '{given.task}': {'; '.join(wrong)}")
 
 
 def count_parameters(network: nn.Module) -> int:

@@ -1,15 +1,9 @@
-"""What every baseline shares besides its method: scaling learnt from training windows, and state on disk.
-
-No pickle anywhere: arrays go to an ``.npz`` read with ``allow_pickle=False``, everything else to JSON.
-"""
+"""What every baseline shares besides its method: scaling learnt from training windows, and what it refuses."""
 
 from __future__ import annotations
 
-import json
-import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,8 +22,6 @@ FEW_WINDOWS = 8
 """With fewer validation windows than this nothing is chosen on them (protocols 1, Splits)."""
 SCALING = "Inputs are scaled by the training set's mean and SD, and only in ug-self-normalised by the person's own."
 """What the card of every model says that can take a person's own scaling."""
-_ARRAYS = "state.npz"
-_META = "state.json"
 
 
 # --- scaling ---------------------------------------------------------------------------------------------------------
@@ -136,48 +128,7 @@ class _Sums:
         return mean + (0.0 if self.shift is None else self.shift), sd
 
 
-# --- on disk ---------------------------------------------------------------------------------------------------------
-
-
-def write_state(folder: Path, card: ModelCard, spec: TaskSpec, arrays: Mapping[str, NDArray[Any]], **meta: Any) -> None:
-    """Write a model's state into an existing folder: arrays as npz, the rest (JSON-plain) as JSON."""
-    np.savez(folder / _ARRAYS, allow_pickle=False, **dict(arrays))
-    text = json.dumps(
-        {"model": card.name, "version": card.version, "spec": asdict(spec), **meta}, indent=1, sort_keys=True
-    )
-    (folder / _META).write_text(text + "\n", encoding="utf-8")
-
-
-def read_state(folder: Path, card: ModelCard) -> tuple[TaskSpec, dict[str, NDArray[Any]], dict[str, Any]]:
-    """Return (spec, arrays, meta) as written. Raises ``DataError`` when absent, damaged or of another model."""
-    try:
-        meta = json.loads((folder / _META).read_text(encoding="utf-8"))
-        # np.load leaves a damaged file open, so the handle is ours.
-        with (folder / _ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-        written_by = (meta["model"], meta["version"])
-        spec = _spec(meta.pop("spec"))
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"no readable model state: {error}; fit the model again", where=folder) from error
-    if written_by != (card.name, card.version):
-        raise DataError(
-            f"state of {written_by[0]} version {written_by[1]}, expected {card.name} version {card.version}; "
-            "fit the model again",
-            where=folder,
-        )
-    return spec, arrays, meta
-
-
-def _spec(stored: Mapping[str, Any]) -> TaskSpec:
-    return TaskSpec(
-        task=stored["task"],
-        version=stored["version"],
-        channel_names=tuple(stored["channel_names"]),
-        dof_names=tuple(stored["dof_names"]),
-        segments=tuple(stored["segments"]),
-        rate_hz=stored["rate_hz"],
-        window=stored["window"],
-    )
+# --- what every model refuses -----------------------------------------------------------------------------------------
 
 
 def not_fitted(card: ModelCard) -> KinbenchError:

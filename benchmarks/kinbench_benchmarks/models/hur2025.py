@@ -1,17 +1,29 @@
 """The networks of Hur, Baek, Kang and Kim (Sci Rep 15:5287, 2025): the LSTM, and the CNN of paper and of code.
 
 As published: windows of 50 samples at 100 Hz, 72 channels (8 sensors x acc, gyr, Euler angles), 10 angles in
-degrees; loss MSE; Adam with lr 0.001; one step per epoch on all windows at once, 500 to 3,000 epochs, tried in steps
-of 200 (paper) or 500 with a new optimiser each (code); fine-tuning of all layers for 1 to 15 such epochs.
+degrees; loss MSE; Adam with lr 0.001; one step per epoch on all windows at once. The recipes:
 
-Kept: architectures, parameter counts, Adam, all layers fine-tuned, stopping on validation. Departures, in all three,
-so that one fit takes seconds and no test statistic leaks: minibatches, hence fewer and cheaper passes for as many
-steps; early stopping with the best epoch's weights kept; inputs z-scored with training statistics (theirs came from
-each person's whole recording); angles scaled by their training SD, so that every DoF weighs the same in the loss and
-lr 0.001 fits any task. Channels, DoFs and window come from the task instead of being fixed.
+``paper``: 500 epochs, then 200 more while the validation loss falls, 3,000 at most; all layers are fine-tuned for 1 to
+15 epochs, as long as the loss falls. ``code``: 500 epochs, then 500 more, each increment with a new Adam, whose moments
+begin at zero, while the sum over angles of pooled RMSE falls; what there is at 3,000 is taken; fine-tuning likewise,
+one epoch each. In both the network puts out degrees, whose loss an angle of large range rules, and the CNN's last ReLU
+cannot go below zero: it can neither extend a hip nor plantarflex an ankle, and one of its outputs that starts at zero
+for every window never learns.
+
+``fast``, the default, fits in seconds and weighs angles alike: minibatches, hence fewer and cheaper passes for as many
+steps; early stopping with the best epoch's weights kept; angles scaled by their training SD, so that every DoF weighs
+the same in the loss and one lr fits any task; for the CNNs a zero that lies at the smallest training angle.
+
+In all recipes inputs are z-scored with training statistics: those of each person's whole recording, as published, hold
+the test, and no model here is shown them. A person's own statistics without the test are what ``ug-self-normalised``
+gives. Channels, DoFs and window come from the task instead of being fixed; validation is the protocol's, not windows
+drawn at random among those that are learnt from.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -20,14 +32,31 @@ from torch import Tensor, nn
 from kinbench.contracts import ModelCard
 from kinbench.errors import DataError
 from kinbench.windows import TaskSpec
-from kinbench_benchmarks.models._fit import Schedule, Targets
 from kinbench_benchmarks.models._network import NetworkModel
+from kinbench_benchmarks.models._recipes import Increments, Minibatches, Recipe, chosen, override
 from kinbench_benchmarks.models._state import SCALING, Float32Array, Scaling
+from kinbench_benchmarks.models._windows import Targets
 
 _CITATION = "Hur, Baek, Kang, Kim: Sci Rep 15:5287 (2025)"
 _KERNEL = 5
 _WIDE, _NARROW = 24, 8
 _HIDDEN, _LAYERS, _DROPOUT = 128, 3, 0.2
+
+# --- recipes ---------------------------------------------------------------------------------------------------------
+
+PAPER = Recipe(
+    "paper", Increments(first=500, every=200, most=3000), Increments(first=1, every=1, most=15, fixed_epochs=5), True
+)
+CODE = Recipe(
+    "code",
+    Increments(first=500, every=500, most=3000, fresh=True, score="summed rmse"),
+    Increments(first=1, every=1, most=15, fresh=True, score="summed rmse", fixed_epochs=5),
+    True,
+)
+LSTM_FAST = Recipe("fast", Minibatches(20, 10, 2e-3, 32, 4, 512), Minibatches(15, 5, 5e-4, 32, 4, 512))
+CNN_FAST = Recipe("fast", Minibatches(40, 20, 3e-3, 32, 8, 1024), Minibatches(15, 5, 1e-3, 32, 4, 1024))
+LSTM_RECIPES = {recipe.name: recipe for recipe in (LSTM_FAST, PAPER, CODE)}
+CNN_RECIPES = {recipe.name: recipe for recipe in (CNN_FAST, PAPER, CODE)}
 
 
 # --- networks --------------------------------------------------------------------------------------------------------
@@ -82,81 +111,83 @@ class CnnNetwork(nn.Module):
 # --- models ----------------------------------------------------------------------------------------------------------
 
 
-class Lstm(NetworkModel):
+class _Hur(NetworkModel):
+    """What the three share: their settings, each None where the recipe's own is taken."""
+
+    recipes: ClassVar[Mapping[str, Recipe]]
+
+    def __init__(
+        self,
+        recipe: str = "fast",
+        tune: str | None = None,
+        epochs: int | None = None,
+        max_epochs: int | None = None,
+        lr: float | None = None,
+        batch: int | None = None,
+        patience: int | None = None,
+        epoch_windows: int | None = None,
+        adapt_epochs: int | None = None,
+        adapt_lr: float | None = None,
+    ) -> None:
+        super().__init__(
+            override(
+                chosen(self.recipes, recipe), epochs=epochs, max_epochs=max_epochs, lr=lr, batch=batch,
+                patience=patience, epoch_windows=epoch_windows, adapt_epochs=adapt_epochs, adapt_lr=adapt_lr,
+            ),
+            tune,
+        )  # fmt: skip
+
+
+class Lstm(_Hur):
     """The LSTM of paper and code: 368,906 parameters for 72 channels and 10 DoFs."""
 
     card = ModelCard(
         name="hur2025-lstm",
-        version="1",
+        version="2",
         title="Hur et al. 2025, LSTM",
         description="Three unidirectional LSTM layers of 128 with dropout 0.2, linear head; causal within a window. "
         f"{SCALING}",
         citation=_CITATION,
     )
 
-    def __init__(
-        self,
-        epochs: int = 20,
-        lr: float = 2e-3,
-        batch: int = 32,
-        patience: int = 4,
-        epoch_windows: int = 512,
-        adapt_epochs: int = 15,
-        adapt_lr: float = 5e-4,
-    ) -> None:
-        super().__init__(
-            Schedule(epochs, min(epochs, 10), lr, batch, patience, epoch_windows),
-            Schedule(adapt_epochs, min(adapt_epochs, 5), adapt_lr, batch, min(patience, 4), epoch_windows),
-        )
+    head = ("head.",)
+    recipes = LSTM_RECIPES
+    causal = True
 
     def build(self, spec: TaskSpec, scaling: Scaling) -> nn.Module:
         """Return the LSTM for the task's channels and DoFs."""
         return LstmNetwork(len(spec.channel_names), len(spec.dof_names))
 
 
-class _Cnn(NetworkModel):
-    """What both CNNs share: angles counted from the smallest of training, because their last ReLU cannot go below.
+class _Cnn(_Hur):
+    """What both CNNs share: a last ReLU, which in degrees cannot go below zero.
 
-    Both publications let the network put out degrees directly, so that the paper's CNN could never extend a hip or
-    plantarflex an ankle. Here its zero stands for the smallest training angle of that DoF and its unit for the
-    training SD: the ReLU is kept, still clips, and the whole range of training can be reached. The last
-    convolution's bias starts at the mean angle, since a ReLU that starts at zero everywhere never learns.
+    Recipe ``fast`` counts angles from the smallest of training instead: the network's zero stands for it and its unit
+    for the training SD, so the ReLU is kept, still clips, and the whole range of training can be reached. The last
+    convolution's bias then starts at the mean angle, since a ReLU that starts at zero everywhere never learns.
     ``time_layer`` puts the code's linear layer over time behind them.
     """
 
+    recipes = CNN_RECIPES
     time_layer: bool
 
-    def __init__(
-        self,
-        epochs: int = 40,
-        lr: float = 3e-3,
-        batch: int = 32,
-        patience: int = 8,
-        epoch_windows: int = 1024,
-        adapt_epochs: int = 15,
-        adapt_lr: float = 1e-3,
-    ) -> None:
-        super().__init__(
-            Schedule(epochs, min(epochs, 20), lr, batch, patience, epoch_windows),
-            Schedule(adapt_epochs, min(adapt_epochs, 5), adapt_lr, batch, min(patience, 4), epoch_windows),
-        )
-
     def targets(self, scaling: Scaling) -> Targets:
-        """Return the scaling whose zero is the smallest training angle."""
-        return Targets(scaling.y_min, scaling.y_sd)
+        """Return degrees, or the scaling whose zero is the smallest training angle."""
+        return super().targets(scaling) if self.recipe.degrees else Targets(scaling.y_min, scaling.y_sd)
 
     def build(self, spec: TaskSpec, scaling: Scaling) -> nn.Module:
-        """Return the CNN for the task's channels and DoFs; its last convolution starts at the mean training angle."""
+        """Return the CNN for the task's channels and DoFs; scaled, its last convolution starts at the mean angle."""
         network = CnnNetwork(len(spec.channel_names), len(spec.dof_names), spec.window if self.time_layer else None)
-        start = (scaling.y_mean - scaling.y_min) / scaling.y_sd
-        with torch.no_grad():
-            network.last_bias.copy_(torch.from_numpy(start.astype(np.float32)))
+        if not self.recipe.degrees:
+            start = (scaling.y_mean - scaling.y_min) / scaling.y_sd
+            with torch.no_grad():
+                network.last_bias.copy_(torch.from_numpy(start.astype(np.float32)))
         return network
 
     def predict(self, x: Float32Array) -> Float32Array:
         """Return (n, time, dof) degrees. A layer over time refuses windows of another length with ``DataError``."""
         if self.time_layer:
-            _check_window(x, self._state()[0])
+            _check_window(x, self._state().spec)
         return super().predict(x)
 
 
@@ -168,7 +199,7 @@ class PaperCnn(_Cnn):
 
     card = ModelCard(
         name="hur2025-cnn",
-        version="1",
+        version="2",
         title="Hur et al. 2025, CNN of the paper",
         description="Convolutions to 24, 8 and one channel per DoF, kernel 5, ReLU after each; sees 6 samples either "
         "way. Angles are counted from the smallest training angle, which its last ReLU cannot go below. "
@@ -176,19 +207,26 @@ class PaperCnn(_Cnn):
         citation=_CITATION,
     )
 
+    head: tuple[str, ...] = ("convolutions.4.",)
+
     def __init__(
         self,
-        epochs: int = 40,
-        lr: float = 3e-3,
-        batch: int = 32,
-        patience: int = 8,
-        epoch_windows: int = 1024,
-        adapt_epochs: int = 15,
-        adapt_lr: float = 1e-3,
+        recipe: str = "fast",
+        tune: str | None = None,
+        epochs: int | None = None,
+        max_epochs: int | None = None,
+        lr: float | None = None,
+        batch: int | None = None,
+        patience: int | None = None,
+        epoch_windows: int | None = None,
+        adapt_epochs: int | None = None,
+        adapt_lr: float | None = None,
         time_layer: bool = False,
     ) -> None:
-        super().__init__(epochs, lr, batch, patience, epoch_windows, adapt_epochs, adapt_lr)
+        super().__init__(recipe, tune, epochs, max_epochs, lr, batch, patience, epoch_windows, adapt_epochs, adapt_lr)
         self.time_layer = bool(time_layer)
+        if self.time_layer:
+            self.head = (*PaperCnn.head, "over_time.")
 
     def settings(self) -> dict[str, bool]:
         """Return whether there is a layer over time."""
@@ -200,13 +238,14 @@ class CodeCnn(_Cnn):
 
     card = ModelCard(
         name="hur2025-cnn-code",
-        version="1",
+        version="2",
         title="Hur et al. 2025, CNN of the code",
         description="Convolutions to 24, 8 and one channel per DoF, kernel 5, ReLU after each, then one linear layer "
         f"over the window's time steps, shared by the DoFs. {SCALING}",
         citation=_CITATION,
     )
 
+    head = ("convolutions.4.", "over_time.")
     time_layer = True
 
 

@@ -15,9 +15,8 @@ from kinbench_benchmarks.models._state import (
     Scaling,
     check_inputs,
     not_fitted,
-    read_state,
-    write_state,
 )
+from kinbench_benchmarks.weights import read_weights, write_weights
 
 
 class MeanPose:
@@ -25,7 +24,7 @@ class MeanPose:
 
     card = ModelCard(
         name="mean-pose",
-        version="1",
+        version="2",
         title="Mean pose",
         description="The mean of each training angle, for every sample. A model that does not beat it learnt nothing.",
     )
@@ -57,11 +56,11 @@ class MeanPose:
     def save(self, folder: Path) -> None:
         """Write the means into an existing folder."""
         spec, mean = self._state()
-        write_state(folder, self.card, spec, {"mean": mean}, notes=self.notes)
+        write_weights(folder, self.card, spec, {"mean": mean}, notes=self.notes)
 
     def load(self, folder: Path) -> None:
         """Take up what ``save`` wrote."""
-        spec, arrays, meta = read_state(folder, self.card)
+        spec, arrays, meta = read_weights(folder, self.card)
         self._fitted = (spec, arrays["mean"])
         self.notes = tuple(meta["notes"])
 

@@ -29,11 +29,10 @@ from kinbench_benchmarks.models._state import (
     not_fitted,
     own_note,
     own_scaling,
-    read_state,
-    write_state,
 )
 from kinbench_benchmarks.models._subsets import Subset, solve_subsets
 from kinbench_benchmarks.models._sums import Normal, Sums, sums_of
+from kinbench_benchmarks.weights import read_weights, write_weights
 
 FIT_GRID = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """Penalties per training sample, on z-scored features; one is chosen per DoF on validation."""
@@ -72,7 +71,7 @@ class Ridge:
 
     card = ModelCard(
         name="ridge",
-        version="2",
+        version="3",
         title="Ridge regression on lagged channels",
         description="Each angle as a linear function of all channels within 0.4 s; penalty chosen on validation; "
         "adapting pulls the weights from the fitted ones towards the person's, as far as validation likes it. "
@@ -183,14 +182,14 @@ class Ridge:
         arrays = {
             "weights": known.map.weights, "intercept": known.map.intercept, "mean": known.mean, "sd": known.sd,
         }  # fmt: skip
-        write_state(
+        write_weights(
             folder, self.card, known.spec, arrays,
             settings={"reach_s": self.reach_s, "lags": self.lags, "thin": self.thin}, notes=self.notes,
         )  # fmt: skip
 
     def load(self, folder: Path) -> None:
         """Take up what ``save`` wrote, its settings too."""
-        spec, arrays, meta = read_state(folder, self.card)
+        spec, arrays, meta = read_weights(folder, self.card)
         self.reach_s, self.lags, self.thin = (meta["settings"][name] for name in ("reach_s", "lags", "thin"))
         kept = _Maps(arrays["weights"], arrays["intercept"])
         self._fitted = _Fitted(spec, arrays["mean"], arrays["sd"], kept)
