@@ -16,7 +16,10 @@ from kinbench import plugins, testing
 from kinbench.errors import DataError, KinbenchError, NotApplicable
 from kinbench.testing.models import PAIR
 
-QUICK = {"hur2025-cnn": "[epochs=2]", "hur2025-cnn-code": "[epochs=2]", "hur2025-lstm": "[epochs=1]"}
+QUICK = {
+    "hur2025-cnn": "[epochs=2]", "hur2025-cnn-code": "[epochs=2]", "hur2025-lstm": "[epochs=1]",
+    "ssl-transformer": "[width=16,layers=1,heads=2,feed_forward=16,probe_steps=5,tune_steps=5,adapt_steps=5]",
+}  # fmt: skip
 MANIFESTS = Path(__file__).parent / "manifests"
 
 

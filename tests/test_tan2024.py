@@ -26,7 +26,6 @@ from kinbench_benchmarks.training import checkpoints
 from kinbench import plugins
 from kinbench.contracts import AdaptiveModel, PretrainedModel, Searchable, SelfNormalisingModel, TrainedModel, Training
 from kinbench.errors import DataError, KinbenchError, UsageError
-from kinbench.testing import check_model
 from kinbench.windows import Batches, TaskSpec, Unlabelled
 
 SEGMENTS = ("pelvis", "thigh_r", "shank_r")
@@ -451,10 +450,6 @@ def test_hidden_samples_play_no_part_in_what_is_made_up_for_them(pretrained):
 
 
 # --- the contract ----------------------------------------------------------------------------------------------------
-
-
-def test_keeps_every_promise_of_a_model():
-    check_model(lambda: tiny(layers=1, width=16, tune_lr=1e-3))
 
 
 def test_is_registered_and_does_what_its_contracts_say():
