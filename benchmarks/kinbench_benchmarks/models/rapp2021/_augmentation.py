@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from kinbench.errors import UsageError
 from kinbench.virtual_imu import random_rotations
 from kinbench.windows import TaskSpec
+from kinbench_benchmarks.models._state import Scaling
 
 Float32Array = NDArray[np.float32]
 
@@ -72,15 +73,15 @@ class Augmentation:
 
 
 class Augmented:
-    """A sampler whose windows are augmented as they are drawn."""
+    """A sampler whose windows are augmented as they are drawn, and scaled after that."""
 
-    def __init__(self, sampler: Any, augmentation: Augmentation) -> None:
-        self._sampler, self._augmentation = sampler, augmentation
+    def __init__(self, sampler: Any, augmentation: Augmentation, scaling: Scaling) -> None:
+        self._sampler, self._augmentation, self._scaling = sampler, augmentation, scaling
 
     def draw(self) -> Any:
-        """Return what the sampler draws, its first array augmented, which the inputs are."""
+        """Return what the sampler draws, its first array augmented and scaled, which the inputs are."""
         x, *rest = self._sampler.draw()
-        return (self._augmentation(x), *rest)
+        return (self._scaling.inputs(self._augmentation(x)), *rest)
 
     def state(self) -> dict[str, Any]:
         """Return where both are."""

@@ -27,16 +27,22 @@ _AXIS_OF_COMPONENT = (2, 0, 1)
 _GTOL, _MOST = 1e-5, 200
 
 
-def carry(start: NDArray[Any], gyr: NDArray[Any], rate_hz: float, *, compat: str | None = None) -> FloatArray:
+def carry(
+    start: NDArray[Any], gyr: NDArray[Any], rate_hz: float, *, compat: str | None = None, search: bool = False
+) -> FloatArray:
     """Return orientations (..., time, 3, 3), segment to world, from the first one (..., 3, 3) and rates (..., time, 3).
 
     Rates are rad/s in segment axes. From one sample to the next a segment turns by the mean of both samples' rates.
     ``compat='code'`` takes the later sample's alone, which is exact for the publication's own gyroscopes, made of the
-    turn since the sample before, and half a sample late for real ones.
+    turn since the sample before, and half a sample late for real ones. ``search`` finds every turn by the paper's
+    search, to the same effect.
     """
     rates = np.asarray(gyr, dtype=np.float64)
     between = rates[..., 1:, :] if compat == "code" else (rates[..., 1:, :] + rates[..., :-1, :]) / 2
-    steps = rotations_from_vectors(between / rate_hz)
+    if search:
+        steps = np.array([searched_step(rate, rate_hz) for rate in between.reshape(-1, 3)]).reshape(*between.shape, 3)
+    else:
+        steps = rotations_from_vectors(between / rate_hz)
     found = np.empty((*rates.shape, 3))
     found[..., 0, :, :] = start
     for at in range(steps.shape[-3]):
