@@ -76,6 +76,23 @@ def new_folder(target: Path, mark: str, *, force: bool = False) -> Iterator[Path
             raise
 
 
+@contextmanager
+def working_folder(place: Path) -> Iterator[Path]:
+    """Yield a folder for what a long computation leaves on its way, which goes once that has come to its end.
+
+    One that is stopped leaves it, for the next to go on from; one that wrote nothing leaves nothing.
+    """
+    with refusals(place):
+        make_folder(place)
+    try:
+        yield place
+    except BaseException:
+        if not any(path.is_file() for path in place.rglob("*")):
+            shutil.rmtree(place, ignore_errors=True)
+        raise
+    shutil.rmtree(place, ignore_errors=True)
+
+
 def refuse_folder(target: Path, mark: str, *, force: bool = False) -> None:
     """Raise ``UsageError`` where ``new_folder`` would refuse ``target``: ask before anything is computed for it."""
     if target.exists() and not target.is_dir():

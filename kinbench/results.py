@@ -122,8 +122,42 @@ class TaskPart(_Part):
     definition: dict[str, Any]
 
 
+class WeightsPart(_Part):
+    """The weights that a model began from: their name, the sha256 over all their files, and what their card says.
+
+    ``persons`` is how many people they have seen, None where nobody wrote down who: ``unknown`` then names the weights,
+    these or those they go back to, that have no card. ``stores`` are digests by name, ``like`` the store by whose
+    inputs those of pre-training were weighted.
+    """
+
+    name: str
+    sha256: str
+    stage: str | None = None
+    model: str | None = None
+    task: str | None = None
+    stores: dict[str, str] = Field(default_factory=dict)
+    persons: int | None = None
+    unknown: str | None = None
+    simulation: bool | None = None
+    like: str | None = None
+
+
+class SearchPart(_Part):
+    """The search that found a model's settings: its budget, and the sha256 of the file that tells all of it."""
+
+    sha256: str
+    trials: int
+    seed: int
+    persons: int
+    score: float
+    task: str
+
+
 class ModelPart(_Part):
-    """The model: the selector as a person would write it, and the distribution that provides it."""
+    """The model: the selector as a person would write it, and the distribution that provides it.
+
+    ``weights`` are those it began from, ``search`` what found its settings; None where there were none.
+    """
 
     selector: str
     name: str
@@ -133,6 +167,8 @@ class ModelPart(_Part):
     distribution: str
     distribution_version: str
     parameters: int | None = None
+    weights: WeightsPart | None = None
+    search: SearchPart | None = None
 
 
 class FoldPart(_Part):
@@ -251,12 +287,26 @@ class Result(_Part):
         return self.status == "done"
 
     @property
+    def unranked(self) -> str | None:
+        """Why the result never ranks, whatever its protocol; None where nothing speaks against it."""
+        weights = self.model.weights
+        return None if weights is None or weights.unknown is None else untold(weights.unknown)
+
+    @property
     def label(self) -> str:
         """The cell in words: protocol, task, dataset and fold, model, seed."""
         return (
             f"{self.protocol.name} · {self.task.name} · {self.fold.test_dataset} · {self.fold.name} · "
             f"{self.model.selector} · seed {self.seed}"
         )
+
+
+def untold(weights: str) -> str:
+    """Return why a result of weights that nobody wrote the persons of never ranks."""
+    return (
+        f"nobody wrote down whom the weights '{weights}' were trained on, so nothing shows that those tested are not "
+        "among them"
+    )
 
 
 def to_json(result: Result) -> str:

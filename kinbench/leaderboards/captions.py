@@ -83,6 +83,8 @@ def _rank_words(ranks: bool, grids: Mapping[Place, Grid], rankings: Mapping[Plac
     uneven = [pair for pair, grid in grids.items() if any(grid.coverage(model) < 1 for model in grid.models)]
     if any(ranking.ranks for ranking in rankings.values()):
         words.append("Ranks go by RMSE.")
+    reasons = {model: reason for grid in grids.values() for model, reason in grid.unranked.items()}
+    words += [f"{model} is not ranked: {reason}." for model, reason in sorted(reasons.items())]
     for pair in uneven:
         if rankings[pair].ranks:
             where = f" ({' to '.join(str(value) for _, value in pair)})" if pair else ""

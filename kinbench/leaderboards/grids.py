@@ -19,11 +19,15 @@ Unit = tuple[str, int]
 
 @dataclass
 class Grid:
-    """Scores of one dataset (or one pair): ``values[model][person, seed]`` are that unit's scores, one per DoF."""
+    """Scores of one dataset (or one pair): ``values[model][person, seed]`` are that unit's scores, one per DoF.
+
+    ``unranked`` says of models that never rank why.
+    """
 
     values: dict[str, dict[Unit, tuple[PersonScore, ...]]] = field(default_factory=dict)
     expected: set[Unit] = field(default_factory=set)
     ranks: bool = True
+    unranked: dict[str, str] = field(default_factory=dict)
 
     @property
     def models(self) -> list[str]:
@@ -90,6 +94,8 @@ def grid_of(scored: Sequence[Result], failed: Iterable[Result], view: str) -> Gr
     origin: dict[tuple[str, Unit], str] = {}
     for result in scored:
         model = labels[model_identity(result)]
+        if result.unranked is not None:
+            grid.unranked[model] = result.unranked
         for person in result.fold.test_persons:
             unit = (person, result.seed)
             scores = tuple(s for s in result.scores if s.person == person and s.view == view)
@@ -147,8 +153,9 @@ class Ranking:
 
 
 def rank(grid: Grid, metric: str = "rmse") -> Ranking:
-    """Rank the models. One with fewer than 3 persons is not ranked; nor is one that leaves others too few to share."""
-    ranked = [model for model in grid.models if len(grid.persons_of(model)) >= MIN_PERSONS] if grid.ranks else []
+    """Rank the models, but none that never ranks, that has fewer than 3 persons, or leaves others too few to share."""
+    able = [model for model in grid.models if model not in grid.unranked] if grid.ranks else []
+    ranked = [model for model in able if len(grid.persons_of(model)) >= MIN_PERSONS]
     units = _shared(grid, ranked)
     while ranked and len({person for person, _ in units}) < MIN_PERSONS:
         least = min(grid.coverage(model) for model in ranked)

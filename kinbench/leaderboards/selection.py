@@ -101,10 +101,17 @@ def model_labels(results: Iterable[Result]) -> dict[str, str]:
     labels = {}
     for selector, found in identities.items():
         for identity, result in found.items():
-            model = result.model
-            more = f" ({model.version}, {model.distribution} {model.distribution_version})" if len(found) > 1 else ""
-            labels[identity] = selector + more
+            labels[identity] = selector + (f" ({_told_apart(result)})" if len(found) > 1 else "")
     return labels
+
+
+def _told_apart(result: Result) -> str:
+    """Return what tells models of one selector apart: versions, weights of one name, a search."""
+    model = result.model
+    parts = [model.version, f"{model.distribution} {model.distribution_version}"]
+    parts += [] if model.weights is None else [f"weights {model.weights.sha256[:8]}"]
+    parts += [] if model.search is None else [f"search {model.search.sha256[:8]}"]
+    return ", ".join(parts)
 
 
 def model_identity(result: Result) -> str:

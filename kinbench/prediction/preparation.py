@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,22 +25,9 @@ def ready(selector: str, origin: Origin | None, training: Training) -> Keepable:
     return model
 
 
-@contextmanager
-def progress_folder(target: Path, *identity: Any) -> Iterator[Path]:
-    """Yield a folder beside ``target`` for the checkpoints of one training; it goes when that has come to its end.
-
-    One that is stopped leaves what it wrote, and the next of the same ``identity`` (JSON-plain) finds it again.
-    """
-    beside = target.absolute().with_name(f".{target.absolute().name}.progress")
-    place = beside / digest(list(identity))[:16]
-    place.mkdir(parents=True, exist_ok=True)
-    try:
-        yield place
-    except BaseException:
-        if not any(path.is_file() for path in beside.rglob("*")):
-            shutil.rmtree(beside, ignore_errors=True)
-        raise
-    shutil.rmtree(beside, ignore_errors=True)
+def progress_of(target: Path, *identity: Any) -> Path:
+    """Return a folder beside ``target`` for the checkpoints of one training, known by its ``identity`` (JSON-plain)."""
+    return target.absolute().with_name(f".{target.absolute().name}.{digest(list(identity))[:16]}.progress")
 
 
 @contextmanager

@@ -15,10 +15,10 @@ from kinbench import windows
 from kinbench.contracts import PretrainedModel, Training
 from kinbench.engines import THREADS
 from kinbench.errors import NotApplicable, UsageError
-from kinbench.files import refuse_folder
+from kinbench.files import refuse_folder, working_folder
 from kinbench.prediction import cards
 from kinbench.prediction.material import Progress, deal, refuse_doubles
-from kinbench.prediction.preparation import plugins_doing, progress_folder, ready
+from kinbench.prediction.preparation import plugins_doing, progress_of, ready
 from kinbench.prediction.similarity import Similarity, similarity
 from kinbench.provenance import CARD, Keepable, Origin
 from kinbench.store import Store
@@ -62,7 +62,7 @@ def pretrain(
     with (
         threadpool_limits(limits=THREADS),
         redirect_stdout(sys.stderr),
-        progress_folder(folder, *identity) as checkpoints,
+        working_folder(progress_of(folder, *identity)) as checkpoints,
     ):
         model = ready(selector, origin, Training(device, checkpoints, on_progress))
         with plugins_doing(f"the model '{selector}' could not be pre-trained"):

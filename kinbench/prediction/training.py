@@ -12,10 +12,10 @@ from threadpoolctl import threadpool_limits
 from kinbench.contracts import Training
 from kinbench.engines import THREADS
 from kinbench.errors import UsageError
-from kinbench.files import refuse_folder
+from kinbench.files import refuse_folder, working_folder
 from kinbench.prediction import cards
 from kinbench.prediction.material import Progress, gather
-from kinbench.prediction.preparation import plugins_doing, progress_folder, ready
+from kinbench.prediction.preparation import plugins_doing, progress_of, ready
 from kinbench.provenance import CARD, Origin, Weights, open_weights
 from kinbench.store import Store
 from kinbench.tasks import Task
@@ -53,7 +53,7 @@ def train(
     with (
         threadpool_limits(limits=THREADS),
         redirect_stdout(sys.stderr),
-        progress_folder(folder, *identity) as checkpoints,
+        working_folder(progress_of(folder, *identity)) as checkpoints,
     ):
         model = ready(selector, origin, Training(device, checkpoints, on_progress))
         with plugins_doing(f"the model '{selector}' could not be fitted"):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from kinbench.contracts import ModelCard
 from kinbench.protocol import Fold, ProtocolCard
-from kinbench.results import Setting
+from kinbench.results import SearchPart, Setting, WeightsPart
 from kinbench.schema import DOFS
 from kinbench.tasks import Task
 
@@ -17,9 +18,10 @@ from kinbench.tasks import Task
 class ModelChoice:
     """One model with its settings, before any is made for a fold.
 
-    ``selector`` is written one way only (settings sorted). ``adapts``: it has ``adapt``, ``save`` and ``load``;
-    ``normalises``: it has ``normalise``; ``additive``: it has ``summarise`` and ``fit_from``; ``streams``: it has
-    ``estimate``.
+    ``selector`` is written one way only (settings sorted, the weights' name after an ``@``). ``adapts``: it has
+    ``adapt``, ``save`` and ``load``; ``normalises``: it has ``normalise``; ``additive``: it has ``summarise`` and
+    ``fit_from``; ``streams``: it has ``estimate``; ``trains``: it has ``prepare``. ``weights`` are those that it begins
+    from, which lie in ``begins_in``; ``search`` is what found its settings.
     """
 
     selector: str
@@ -32,6 +34,10 @@ class ModelChoice:
     additive: bool = False
     normalises: bool = False
     streams: bool = False
+    trains: bool = False
+    weights: WeightsPart | None = None
+    begins_in: Path | None = None
+    search: SearchPart | None = None
 
     def lacks(self, fold: Fold, task: Task) -> str | None:
         """Return what a fold asks of a model and this one has not, None where it can run it."""
@@ -46,10 +52,15 @@ class ModelChoice:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What of the model a score depends on, JSON-plain."""
+        """What of the model a score depends on, JSON-plain; what it does not have is not in it.
+
+        A search is, though the settings are there too: whom it saw decides what may be tested.
+        """
+        began = {} if self.weights is None else {"weights": self.weights.sha256}
+        found = {} if self.search is None else {"search": self.search.sha256}
         return {
             "name": self.name, "settings": dict(self.settings), "version": self.card.version,
-            "distribution": self.distribution, "distribution_version": self.distribution_version,
+            "distribution": self.distribution, "distribution_version": self.distribution_version, **began, **found,
         }  # fmt: skip
 
 

@@ -14,7 +14,15 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from kinbench import engines, results
-from kinbench.contracts import AdaptiveModel, Float32Array, Model, SelfNormalisingModel, StreamModel
+from kinbench.contracts import (
+    AdaptiveModel,
+    Float32Array,
+    Model,
+    SelfNormalisingModel,
+    StreamModel,
+    TrainedModel,
+    Training,
+)
 from kinbench.errors import DataError, KinbenchError, UsageError
 from kinbench.files import publish, sweep
 from kinbench.metrics import metrics_of
@@ -22,7 +30,7 @@ from kinbench.protocol import cautions, check_causal
 from kinbench.recording import TaskEntry
 from kinbench.results import DatasetPart, Failure, FoldPart, MetricPart, ModelPart, ProtocolPart, Result, TaskPart
 from kinbench.runner import predictions
-from kinbench.runner.cells import Cell
+from kinbench.runner.cells import Cell, ModelChoice
 from kinbench.runner.fitting import Fits, Fitted, notes_of
 from kinbench.runner.planning import Plan, Progress, entries_of
 from kinbench.runner.scoring import Ask, coverage, predict_view, score_view, views_of
@@ -38,6 +46,7 @@ class Job:
     results: Path
     limit: int | None
     fail_fast: bool
+    device: str
 
 
 @dataclass(frozen=True)
@@ -82,6 +91,7 @@ def run(
     workers: int = 1,
     limit: int | None = None,
     fail_fast: bool = False,
+    device: str = "cpu",
     on_progress: Progress = lambda done, total, label: None,
 ) -> Finished:
     """Run every cell of the plan that is not done and return what came of it.
@@ -89,8 +99,11 @@ def run(
     A result appears on disk whole, the moment its cell is scored; a cell that fails is kept as failed, with the reason,
     and tried again by the next run. ``workers`` above 1 runs in spawned processes, with the same results. ``limit``
     runs that many cells only and marks them 'not for the leaderboard'. ``fail_fast`` raises the first failure.
-    Raises ``UsageError`` while another run is writing into the same folder.
+    ``device`` is where models compute that can choose (``cpu``, ``cuda``): it is told in the results and no part of
+    what they are. Raises ``UsageError`` while another run is writing into the same folder, or where a model says that
+    the device cannot be had.
     """
+    _refuse_device(plan, device)
     plan.results.mkdir(parents=True, exist_ok=True)
     lock = FileLock(plan.results / ".lock", timeout=0)
     try:
@@ -99,10 +112,19 @@ def run(
         raise UsageError(f"Another run is writing into '{plan.results}'; wait, or name another folder.") from error
     with lock:
         sweep(plan.results / results.STAGING)
-        return _run(plan, workers, limit, fail_fast, on_progress)
+        return _run(plan, workers, limit, fail_fast, device, on_progress)
 
 
-def _run(plan: Plan, workers: int, limit: int | None, fail_fast: bool, on_progress: Progress) -> Finished:
+def _refuse_device(plan: Plan, device: str) -> None:
+    """Ask each model once whether it can compute there, before the first is fitted."""
+    for choice in {cell.model.selector: cell.model for cell in plan.to_run}.values():
+        if choice.trains:
+            plan.workspace.model(choice).prepare(Training(device))
+
+
+def _run(
+    plan: Plan, workers: int, limit: int | None, fail_fast: bool, device: str, on_progress: Progress
+) -> Finished:  # fmt: skip
     chosen = plan.to_run if limit is None else plan.to_run[:limit]
     made: dict[str, Result] = {}
 
@@ -116,9 +138,14 @@ def _run(plan: Plan, workers: int, limit: int | None, fail_fast: bool, on_progre
     def on_lost(job: Job, sentence: str) -> None:
         on_done(job, _lose(plan.workspace, job, sentence))
 
+    def on_training(done: int, total: int, label: str) -> None:
+        on_progress(len(made), len(chosen), f"{label} {done} of {total}")
+
     on_progress(0, len(chosen), "starting")
+    # A worker process has nobody to tell how far a training is.
+    function = partial(run_job, on_training=on_training) if workers == 1 else run_job
     engines.run(
-        _jobs(chosen, plan.results, limit, fail_fast), run_job, setup=partial(_same, plan.workspace),
+        _jobs(chosen, plan.results, limit, fail_fast, device), function, setup=partial(_same, plan.workspace),
         workers=workers, on_done=on_done, on_lost=on_lost,
     )  # fmt: skip
     now = [made[c.key] if c.key in made else results.find(plan.results, c.key) for c in plan.cells]
@@ -132,27 +159,29 @@ def _same(space: Workspace) -> Workspace:
     return space
 
 
-def _jobs(cells: Sequence[Cell], folder: Path, limit: int | None, fail_fast: bool) -> list[Job]:
+def _jobs(cells: Sequence[Cell], folder: Path, limit: int | None, fail_fast: bool, device: str) -> list[Job]:
     """Group cells by fitted model or sums: what shares them is run by one worker, and is fitted once."""
     groups: dict[str, dict[str, list[Cell]]] = {}
     for cell in cells:
         groups.setdefault(cell.job_key, {}).setdefault(cell.fit_key, []).append(cell)
     return [
-        Job(tuple(cell for alike in group.values() for cell in alike), folder, limit, fail_fast)
+        Job(tuple(cell for alike in group.values() for cell in alike), folder, limit, fail_fast, device)
         for group in groups.values()
     ]
 
 
-def run_job(space: Workspace, job: Job) -> list[Result]:
+def run_job(
+    space: Workspace, job: Job, on_training: Progress = lambda done, total, label: None
+) -> list[Result]:  # fmt: skip
     """Run one job's cells and write each result. A cell that fails never stops the next, unless ``fail_fast``."""
-    fits = Fits(space, job.results, job.cells)
+    fits = Fits(space, job.results, job.cells, job.device, on_training)
     answers = []
     for cell in job.cells:
         try:
             with redirect_stdout(sys.stderr):  # what a model prints is no part of our answer
                 result = _score(space, job, cell, fits)
         except (Exception, SystemExit) as error:  # the boundary of a cell: whatever a model does, the run goes on
-            result = _failed(space, cell, job.limit, _failure(error))
+            result = _failed(space, cell, job, _failure(error))
         results.write(job.results, result)
         answers.append(result)
         if job.fail_fast and not result.done:
@@ -166,7 +195,7 @@ def _lose(space: Workspace, job: Job, sentence: str) -> list[Result]:
     for cell in job.cells:
         found = results.find(job.results, cell.key)
         if found is None or not found.done or found.limit != job.limit:
-            found = _failed(space, cell, job.limit, Failure(kind="WorkerDied", sentence=sentence))
+            found = _failed(space, cell, job, Failure(kind="WorkerDied", sentence=sentence))
             results.write(job.results, found)
         answers.append(found)
     return answers
@@ -178,9 +207,11 @@ def _lose(space: Workspace, job: Job, sentence: str) -> list[Result]:
 def _score(space: Workspace, job: Job, cell: Cell, fits: Fits) -> Result:
     watch = Stopwatch()
     with watch.time("leak_check"):
-        space.check(cell.fold, cell.task, cell.model.card.trained_on, cell.label, cell.protocol.leaks)
+        space.check(
+            cell.fold, cell.task, cell.model.card.trained_on, cell.label, cell.protocol.leaks, cell.model.selector
+        )
     fitted = fits.take(cell, watch)
-    windows = {**fitted.windows, **(_adapt(space, cell, fitted, watch) if cell.fold.adapts else {})}
+    windows = {**fitted.windows, **(_adapt(space, cell, fits, fitted, watch) if cell.fold.adapts else {})}
     model = fitted.model
     if cell.fold.normalises:
         model, windows["unlabelled"] = _normalise(space, cell, model, watch)
@@ -200,7 +231,7 @@ def _score(space: Workspace, job: Job, cell: Cell, fits: Fits) -> Result:
     publish(
         packed, job.results / f"{cell.key}.npz", job.results / results.STAGING, last=False
     )  # fmt: skip
-    return _unscored(space, cell, job.limit).model_copy(
+    return _unscored(space, cell, job).model_copy(
         update={
             "status": "done", "scores": scores, "coverage": coverage(scores), "failure": None,
             "model": _model_part(cell, fitted.parameters), "windows": windows,
@@ -210,14 +241,16 @@ def _score(space: Workspace, job: Job, cell: Cell, fits: Fits) -> Result:
     )  # fmt: skip
 
 
-def _adapt(space: Workspace, cell: Cell, fitted: Fitted, watch: Stopwatch) -> dict[str, int]:
+def _adapt(space: Workspace, cell: Cell, fits: Fits, fitted: Fitted, watch: Stopwatch) -> dict[str, int]:
     if not isinstance(fitted.model, AdaptiveModel):
         raise DataError(f"the model '{cell.model.selector}' cannot adapt")
     calibration = space.calibration(cell.fold, cell.task, cell.fold.roles["adaptation"])
     stopping = space.calibration(cell.fold, cell.task, cell.fold.roles.get("stopping", ()))
     if len(calibration) == 0:
         raise DataError("the spans to adapt on hold no window")
-    with watch.time("adapt"):
+    with watch.time("adapt"), fits.training(cell, cell.key) as training:
+        if isinstance(fitted.model, TrainedModel):
+            fitted.model.prepare(training)
         fitted.model.adapt(calibration, stopping, seed=cell.seed)
     return {"adaptation": len(calibration), "stopping": len(stopping)}
 
@@ -255,6 +288,7 @@ def _notes(space: Workspace, cell: Cell, fitted: Fitted, model: Model) -> tuple[
     notes = [*cell.fold.notes, *cautions(cell.fold, used), *fitted.notes, *notes_of(model)]
     if isinstance(model, StreamModel):
         notes.append("estimated from the whole of each recording's inputs, at their own rate")
+    notes += _notes_of_origin(cell.model)
     if upsampled:
         notes.append(f"upsampled, native rate below 0.9 of the task's: {', '.join(upsampled)}")
     if len(conventions) > 1:
@@ -262,8 +296,22 @@ def _notes(space: Workspace, cell: Cell, fitted: Fitted, model: Model) -> tuple[
     return tuple(dict.fromkeys(notes))
 
 
-def _failed(space: Workspace, cell: Cell, limit: int | None, error: Failure) -> Result:
-    return _unscored(space, cell, limit).model_copy(update={"failure": error})
+def _notes_of_origin(model: ModelChoice) -> list[str]:
+    """Return what a reader must know of the weights that a model began from, and of the search for its settings."""
+    notes, weights, search = [], model.weights, model.search
+    if weights is not None and weights.unknown is not None:
+        notes.append(f"{results.untold(weights.unknown)}: this result never ranks")
+    if weights is not None and weights.simulation:
+        notes.append(f"the weights '{weights.name}' were trained on simulated people")
+    if weights is not None and weights.like is not None:
+        notes.append(f"pre-training drew its stores by how much their inputs look like those of {weights.like}")
+    if search is not None:
+        notes.append(f"the settings are the best of {search.trials} trials of a search on {search.persons} people")
+    return notes
+
+
+def _failed(space: Workspace, cell: Cell, job: Job, error: Failure) -> Result:
+    return _unscored(space, cell, job).model_copy(update={"failure": error})
 
 
 def _failure(error: BaseException) -> Failure:
@@ -275,7 +323,7 @@ def _failure(error: BaseException) -> Failure:
 # --- what a result says of its cell ----------------------------------------------------------------------------------
 
 
-def _unscored(space: Workspace, cell: Cell, limit: int | None) -> Result:
+def _unscored(space: Workspace, cell: Cell, job: Job) -> Result:
     """Return all that is known of a cell before it is scored, as a failure without a reason yet."""
     used = entries_of(cell.fold, space.entries(cell.fold, cell.task))
     card, task = cell.protocol, cell.task
@@ -290,7 +338,7 @@ def _unscored(space: Workspace, cell: Cell, limit: int | None) -> Result:
         ),
         model=_model_part(cell, None), fold=_fold_part(cell),
         datasets=tuple(_dataset_part(space, cell, name, used) for name in space.datasets(cell.fold)),
-        seed=cell.seed, threads=engines.THREADS, limit=limit,
+        seed=cell.seed, threads=engines.THREADS, limit=job.limit,
         simulation=any(entry.simulation for entry in used),
         metrics={
             metric.name: MetricPart(
@@ -298,7 +346,7 @@ def _unscored(space: Workspace, cell: Cell, limit: int | None) -> Result:
             )
             for metric in metrics_of(task.quantity).values()
         },
-        environment=dict(results.environment()),
+        environment={**results.environment(), "device": job.device if cell.model.trains else "cpu"},
     )  # fmt: skip
 
 
@@ -307,7 +355,7 @@ def _model_part(cell: Cell, parameters: int | None) -> ModelPart:
     return ModelPart(
         selector=model.selector, name=model.name, settings=dict(model.settings), title=model.card.title,
         version=model.card.version, distribution=model.distribution, distribution_version=model.distribution_version,
-        parameters=parameters,
+        parameters=parameters, weights=model.weights, search=model.search,
     )  # fmt: skip
 
 

@@ -9,16 +9,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add, attrgetter
 from pathlib import Path
 from typing import Any
 
-from kinbench.contracts import AdaptiveModel, AdditiveModel, Model, Summary
+from kinbench.contracts import AdaptiveModel, AdditiveModel, Model, Summary, TrainedModel, Training
 from kinbench.errors import DataError
-from kinbench.files import canonical, sync_folder
+from kinbench.files import canonical, sync_folder, working_folder
 from kinbench.perturbations import Change
 from kinbench.protocol import FIT_ROLES, Fold, Role
 from kinbench.recording import Span
@@ -32,6 +33,7 @@ from kinbench.windows import Batches
 _WEIGHTS = "model"
 _ABOUT = "fit.json"
 _EMPTY = "the spans to fit on hold no window"
+Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,18 @@ class Fitted:
 class Fits:
     """The fitted models of one job's cells, in their order: one, or those of several sets of sensors from one sum.
 
-    A fit that failed fails again at once, for each of them.
+    A fit that failed fails again at once, for each of them. One that is stopped leaves what it wrote on its way below
+    ``models``, and the next run of the same goes on from there.
     """
 
-    def __init__(self, space: Workspace, folder: Path, cells: Sequence[Cell]) -> None:
+    def __init__(
+        self, space: Workspace, folder: Path, cells: Sequence[Cell], device: str, on_progress: Progress
+    ) -> None:  # fmt: skip
         self._space = space
         self._folder = folder
         self._cells = cells
+        self._device = device
+        self._on_progress = on_progress
         self._fit_key = ""
         self._in_memory: Fitted | None = None
         self._from: Iterator[tuple[str, Fitted]] | None = None
@@ -76,21 +83,46 @@ class Fits:
                 self._failure = failure
                 raise
         if self._in_memory is None or cell.fold.adapts:
-            return _load(self._space.model(cell.model), kept)
+            shutil.rmtree(self._progress(cell.fit_key), ignore_errors=True)  # of a run killed as it kept the fit
+            return _load(self._fresh(cell), kept)
         return self._in_memory
 
+    @contextmanager
+    def training(self, cell: Cell, name: str) -> Iterator[Training]:
+        """Yield how to train: with a folder for checkpoints, which goes once what is done inside is done."""
+        if not cell.model.trains:
+            yield Training(self._device)
+            return
+        with working_folder(self._progress(name)) as place:
+            yield Training(self._device, place, self._on_progress)
+
+    def _progress(self, name: str) -> Path:
+        return self._folder / "models" / f"{name}.progress"
+
+    def _fresh(self, cell: Cell, training: Training | None = None) -> Any:
+        """Return a fresh model, told how to train, that has not begun from weights yet."""
+        model = self._space.model(cell.model)
+        if isinstance(model, TrainedModel):
+            model.prepare(Training(self._device) if training is None else training)
+        return model
+
     def _fit(self, cell: Cell, kept: Path, watch: Stopwatch) -> Fitted:
-        fitted = self._summed(cell, watch) if cell.model.additive else self._alone(cell, watch)
-        if isinstance(fitted.model, AdaptiveModel):
-            _save(fitted.model, fitted, kept)
+        with self.training(cell, cell.fit_key) as training:
+            fitted = self._summed(cell, watch) if cell.model.additive else self._alone(cell, watch, training)
+            if isinstance(fitted.model, AdaptiveModel):
+                _save(fitted.model, fitted, kept)
+        if isinstance(fitted.model, TrainedModel):
+            fitted.model.prepare(Training(self._device))
         return fitted
 
-    def _alone(self, cell: Cell, watch: Stopwatch) -> Fitted:
+    def _alone(self, cell: Cell, watch: Stopwatch, training: Training) -> Fitted:
         train, valid = (self._windows(cell, cell.fold, role, self._spans(cell, role)) for role in FIT_ROLES)
         if len(train) == 0:
             raise DataError(_EMPTY)
-        model = self._space.model(cell.model)
+        model = self._fresh(cell, training)
         with watch.time("fit"):
+            if cell.model.begins_in is not None:
+                model.begin(cell.model.begins_in)
             model.fit(train, valid, seed=cell.seed)
         return _described(model, len(train), len(valid))
 

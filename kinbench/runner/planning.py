@@ -15,12 +15,21 @@ from pathlib import Path
 from typing import Any
 
 from kinbench import plugins, results
-from kinbench.contracts import AdaptiveModel, AdditiveModel, BenchmarkProtocol, Model, SelfNormalisingModel, StreamModel
+from kinbench.contracts import (
+    AdaptiveModel,
+    AdditiveModel,
+    BenchmarkProtocol,
+    Model,
+    SelfNormalisingModel,
+    StreamModel,
+    TrainedModel,
+)
 from kinbench.engines import THREADS
 from kinbench.errors import KinbenchError, NotApplicable, UsageError
 from kinbench.files import canonical, digest_object
 from kinbench.metrics import metrics_of
 from kinbench.protocol import FIT_ROLES, ROLES, Fold, ProtocolCard, fit_digest, flaws, fold_digest, recordings_of
+from kinbench.provenance import Origin, Search, begin, origin_of, split
 from kinbench.recording import TaskEntry
 from kinbench.runner.cells import Cell, ModelChoice, Skipped
 from kinbench.runner.workspace import Workspace
@@ -80,7 +89,7 @@ def plan(
     stores: Sequence[Store],
     protocols: Mapping[str, BenchmarkProtocol],
     tasks: Mapping[str, Task],
-    models: Sequence[str],
+    models: Sequence[str | Search],
     *,
     seeds: Sequence[int] = SEEDS,
     results: Path,
@@ -88,16 +97,20 @@ def plan(
     named: bool = False,
     on_progress: Progress = lambda done, total, label: None,
 ) -> Plan:
-    """Return the cells of all stores, protocols, tasks, models (selectors) and seeds. Fits and scores nothing.
+    """Return the cells of all stores, protocols, tasks, models and seeds. Fits and scores nothing.
+
+    A model is a selector, which may name weights to begin from (``model[settings]@WEIGHTS``: a folder, or offered
+    ones), or a search, which stands for the best settings that it found.
 
     ``results`` and ``cache`` are folders; the tasks' caches are made here where they are missing. ``named`` says that
     the user asked for these tasks by name: one that fits no store then raises ``NotApplicable`` with the
     reason and the variant that would fit, instead of being listed. Raises ``UsageError`` for an unknown model, a
-    setting it does not take, or two stores of one name.
+    setting it does not take, weights for a model that cannot begin from any, or two stores of one name; ``DataError``
+    for weights that are damaged or do not fit the model.
     """
     _refuse_doubles([store.name for store in stores], "stores", "name one of them otherwise")
-    choices = _choose(models)
     workspace = Workspace(tuple(stores), cache)
+    choices = _choose(models, workspace)
     cells: list[Cell] = []
     skipped: list[Skipped] = []
     steps = [(task, store) for task in tasks.values() for store in stores]
@@ -129,13 +142,23 @@ def is_done(folder: Path, key: str) -> bool:
 # --- models ----------------------------------------------------------------------------------------------------------
 
 
-def _choose(selectors: Iterable[str]) -> tuple[ModelChoice, ...]:
-    choices = tuple(_choice(selector) for selector in selectors)
-    _refuse_doubles([choice.selector for choice in choices], "models", "give each one once")
-    return choices
+def _choose(models: Iterable[str | Search], workspace: Workspace) -> tuple[ModelChoice, ...]:
+    """Return the models that are asked for, and tell the workspace whom their weights and searches have seen."""
+    choices = []
+    for asked in models:
+        choice, origin = _choice(asked if isinstance(asked, str) else asked.selector, workspace.cache)
+        seen = [] if origin is None or origin.seen is None else [origin.seen]
+        if not isinstance(asked, str):
+            choice = replace(choice, search=_search_part(asked))
+            seen.append(asked.seen)
+        workspace.learn(choice.selector, tuple(seen))
+        choices.append(choice)
+    _refuse_doubles([choice.selector for choice in choices], "models", "give each one once, and weights other names")
+    return tuple(choices)
 
 
-def _choice(selector: str) -> ModelChoice:
+def _choice(asked: str, cache: Path) -> tuple[ModelChoice, Origin | None]:
+    selector, weights = split(asked)
     model = plugins.create("models", selector)
     name, settings = parse_selector(selector)
     endless = [key for key, value in settings.items() if isinstance(value, float) and not math.isfinite(value)]
@@ -148,11 +171,39 @@ def _choice(selector: str) -> ModelChoice:
             f"The model '{name}' of {plugin.distribution} {plugin.version} lacks {', '.join(lacks)}, which every model "
             "needs; run kinbench.testing.check_model on it."
         )
-    return ModelChoice(
+    origin = None if weights is None else origin_of(weights, cache=cache)
+    choice = ModelChoice(
         selector=_written(name, settings), name=name, settings=settings, card=model.card,
         distribution=plugin.distribution, distribution_version=plugin.version, adapts=isinstance(model, AdaptiveModel),
-        additive=isinstance(model, AdditiveModel), normalises=isinstance(model, SelfNormalisingModel),
-        streams=isinstance(model, StreamModel),
+        additive=isinstance(model, AdditiveModel) and origin is None,  # sums know of no beginning
+        normalises=isinstance(model, SelfNormalisingModel), streams=isinstance(model, StreamModel),
+        trains=isinstance(model, TrainedModel),
+    )  # fmt: skip
+    if origin is None:
+        return choice, None
+    begin(model, origin, selector)  # what does not fit is refused before anything is run
+    named = replace(
+        choice, selector=f"{choice.selector}@{origin.name}", weights=_weights_part(origin), begins_in=origin.folder
+    )
+    return named, origin
+
+
+def _weights_part(origin: Origin) -> results.WeightsPart:
+    card, seen = origin.card, origin.seen
+    if card is None:
+        return results.WeightsPart(name=origin.name, sha256=origin.sha256, unknown=origin.unknown)
+    return results.WeightsPart(
+        name=origin.name, sha256=origin.sha256, stage=card.get("stage", "fitted"), model=card["model"]["selector"],
+        task=card["task"]["name"], stores={store["name"]: store["digest"] for store in card["stores"]},
+        persons=None if seen is None else len(seen.persons), unknown=origin.unknown,
+        simulation=bool(card["simulation"]), like=(card.get("like") or {}).get("store"),
+    )  # fmt: skip
+
+
+def _search_part(search: Search) -> results.SearchPart:
+    return results.SearchPart(
+        sha256=search.sha256, trials=search.trials, seed=search.seed, persons=len(search.seen.persons),
+        score=float(search.plain["best"]["score"]), task=str(search.plain["task"]["name"]),
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from kinbench import plugins, windows
 from kinbench.errors import DataError
 from kinbench.perturbations import Change
-from kinbench.protocol import Fold, Leak, check_answers, check_leaks
+from kinbench.protocol import Fold, Leak, Seen, check_answers, check_leaks
 from kinbench.recording import Key, SensorEntry, Span, TaskEntry
 from kinbench.runner.cells import ModelChoice
 from kinbench.runner.summaries import Summaries
@@ -29,7 +29,8 @@ class Workspace:
         self._factories: dict[str, Callable[..., Any]] = {}
         self._data: dict[tuple[Task, str], TaskData] = {}
         self._checked: set[tuple[Any, ...]] = set()
-
+        self._seen: dict[str, tuple[Seen, ...]] = {}
+        self._sketches: dict[str, tuple[int, ...]] = {}
         self._copies: dict[tuple[Task, tuple[str, ...]], tuple[Copy, ...]] = {}
         self._answered: set[tuple[Task, str]] = set()
         self.summaries = Summaries()
@@ -69,6 +70,10 @@ class Workspace:
         if choice.name not in self._factories:
             self._factories[choice.name] = plugins.get("models", choice.name).load()
         return self._factories[choice.name](**choice.settings)
+
+    def learn(self, selector: str, seen: tuple[Seen, ...]) -> None:
+        """Take note of whom the weights and the search of a model have seen, for the leak check."""
+        self._seen[selector] = seen
 
     def datasets(self, fold: Fold) -> tuple[str, ...]:
         """Return the names of the stores that a fold uses, in the order of this workspace."""
@@ -128,12 +133,17 @@ class Workspace:
         data = self.data(task, fold.test_dataset)
         return data.changed(fold.test_changes, spans).narrowed(fold.narrowed(task))
 
-    def check(self, fold: Fold, task: Task, trained_on: tuple[str, ...], cell: str, declared: tuple[Leak, ...]) -> None:
+    def check(
+        self, fold: Fold, task: Task, trained_on: tuple[str, ...], cell: str, declared: tuple[Leak, ...],
+        model: str = "",
+    ) -> None:  # fmt: skip
         """Refuse a fold that leaks: raises ``LeakError`` naming ``cell``. Leaks that are ``declared`` are let through.
 
-        A split found clean is not looked at again, whatever else sets the folds of a study apart that share it.
+        ``model`` is the selector of one of which ``learn`` has told whom its weights and search have seen. A split that
+        was found clean is not looked at again, whatever else sets the folds of a study apart that share it.
         """
-        split = (task, trained_on, declared, *_split(fold))
+        seen = self._seen.get(model, ())
+        split = (task, trained_on, model if seen else "", declared, *_split(fold))
         if split in self._checked:
             return
         homes: dict[str, TaskData] = {}
@@ -143,9 +153,17 @@ class Workspace:
             homes |= {str(entry.key): data for entry in data.entries}
         check_leaks(
             fold, self.entries(fold, task), signals=lambda key: homes[key].samples(key), trained_on=trained_on,
+            seen=seen, sketch=lambda key: self._sketch(fold, key),
             copies=self._copies_of(task, self.datasets(fold)), cell=cell, declared=declared,
         )  # fmt: skip
         self._checked.add(split)
+
+    def _sketch(self, fold: Fold, key: str) -> tuple[int, ...]:
+        """Return the numbers that a tested recording is known by under any name; those of its fold are read at once."""
+        if key not in self._sketches:
+            tested = {span.key for role in ("test", "test_long") for span in fold.roles.get(role, ())}
+            self._sketches |= windows.sketches(self.store(fold.test_dataset), tested, cache=self.cache)
+        return self._sketches[key]
 
     def _check_answers(self, task: Task, store: str, cell: str) -> None:
         """Refuse a store whose inputs hold the answer. It is a matter of a task and a store, not of a fold."""
