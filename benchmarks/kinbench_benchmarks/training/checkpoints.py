@@ -19,8 +19,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from kinbench.errors import KinbenchError
+
 EVERY_S = 30.0
-"""Seconds of training between checkpoints."""
+"""Seconds of training between checkpoints in the midst of a stage."""
+STAGE_S = 1.0
+"""Seconds of training without one after which the end of a stage is one too."""
 
 
 class Checkpoints:
@@ -31,24 +35,22 @@ class Checkpoints:
         self._path: Path | None = None
         self._last = time.monotonic()
         if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
             self._path = folder / f"{re.sub(r'[^A-Za-z0-9.-]+', '-', name) or 'training'}-{identity[:16]}.safetensors"
 
-    @property
-    def due(self) -> bool:
-        """Whether the last one is old enough."""
-        return self._path is not None and time.monotonic() - self._last >= EVERY_S
+    def due(self, *, stage_ends: bool) -> bool:
+        """Return whether the last one is old enough for another."""
+        return self._path is not None and time.monotonic() - self._last >= (STAGE_S if stage_ends else EVERY_S)
 
     def save(self, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
-        """Keep this progress instead of what was kept before."""
+        """Keep this progress instead of what was kept before. Raises ``KinbenchError`` where the disk refuses."""
         if self._path is None:
             return
-        header = {"identity": self._identity, "state": json.dumps(meta)}
-        aside = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-        save_file({name: value.detach().cpu().clone() for name, value in tensors.items()}, aside, metadata=header)
-        with aside.open("rb") as file:
-            os.fsync(file.fileno())
-        aside.replace(self._path)
+        try:
+            self._write(self._path, tensors, meta)
+        except (OSError, SafetensorError) as error:
+            raise KinbenchError(
+                f"progress cannot be kept in '{self._path.parent}': {error}; make room there"
+            ) from error
         self._last = time.monotonic()
 
     def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
@@ -64,6 +66,17 @@ class Checkpoints:
                 return {name: file.get_tensor(name).clone() for name in names}, json.loads(header["state"])
         except (OSError, ValueError, KeyError, SafetensorError):
             return None
+
+    def _write(self, path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
+        """Write aside, to the disk, then in place by one rename."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        header = {"identity": self._identity, "state": json.dumps(meta)}
+        aside = path.with_name(f".{path.name}.{os.getpid()}")
+        # Copies, because tied weights share memory, which the format does not take.
+        save_file({name: value.detach().cpu().clone() for name, value in tensors.items()}, aside, metadata=header)
+        with aside.open("rb") as file:
+            os.fsync(file.fileno())
+        aside.replace(path)
 
 
 def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

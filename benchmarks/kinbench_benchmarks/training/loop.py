@@ -99,7 +99,7 @@ class _Run:
         self._stages = [stage for stage, _ in stages]
         self._samplers = [sampler for _, sampler in stages]
         self._total = sum(stage.steps for stage in self._stages)
-        self._losses = torch.zeros(self._total, dtype=torch.float64)
+        self._losses = torch.zeros(self._total, device=device)
         self._errors: list[tuple[int, float]] = []
         self._place = _Place()
         self._optimiser: torch.optim.Optimizer | None = None
@@ -125,7 +125,8 @@ class _Run:
         _check_finite(self._network, max(stage.lr for stage in self._stages))
         done = self._place.done
         notes = () if self._validation is None else (f"step {kept} of {done} kept",)
-        return Course(done, kept, self._losses[:done].numpy().copy(), tuple(self._errors), notes)
+        losses = self._losses[:done].cpu().double().numpy()
+        return Course(done, kept, losses, tuple(self._errors), notes)
 
     # --- steps -------------------------------------------------------------------------------------------------------
 
@@ -150,11 +151,12 @@ class _Run:
                     self._place = replace(self._place, ended=True)
                     break
                 self._tell()
-                if self._checkpoints.due and self._place.step < stage.steps:
+                if self._checkpoints.due(stage_ends=False) and self._place.step < stage.steps:
                     self._save()
         if not self._place.ended:
             self._place = _Place(index + 1, 0, self._place.done, index + 1 == len(self._stages))
-        self._save()
+        if self._checkpoints.due(stage_ends=True):
+            self._save()
 
     def _moved(self, drawn: Any) -> Any:
         """Return what was drawn on the device; what is drawn again and again, as a full batch, is moved once."""
@@ -214,14 +216,15 @@ class _Run:
     def _identity(self, name: str, seed: int, start_error: float) -> str:
         validation = self._validation
         asked = None if validation is None else [v for k, v in sorted(vars(validation).items()) if k != "error"]
+        samplers = {id(sampler): sampler for sampler in self._samplers}  # several stages may share one
+        order = list(samplers)
         return digest(
             name, seed, self._device.type, torch.__version__, self._stages, self._network.state_dict(), asked,
-            start_error, [sampler_fingerprint(sampler) for sampler in self._samplers],
+            start_error, [sampler_fingerprint(sampler) for sampler in samplers.values()],
+            [order.index(id(sampler)) for sampler in self._samplers],
         )  # fmt: skip
 
     def _save(self) -> None:
-        if self._training.checkpoints is None:
-            return
         tensors = {
             **prefixed("weights", self._network.state_dict()),
             **prefixed("best", self._best.weights),
