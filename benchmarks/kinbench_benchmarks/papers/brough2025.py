@@ -40,7 +40,8 @@ _FIGURE_6 = PublishedTable(
         Row("fine-tuned", (9.08, 3.80, 4.51), _AFTER),
     ),
     differs="The report tests on parts of the very trials that it fine-tunes on; most of what fine-tuning mends in "
-    "rotation is a constant offset between two datasets' zero. Here a model adapts to the first part of a person's time and is tested on the last.",
+    "rotation is a constant offset between two datasets' zero. Here a model adapts to the first part of "
+    "a person's time and is tested on the last.",
 )  # fmt: skip
 
 _CENTRED = Measure(metric="centred_rmse")
