@@ -11,8 +11,9 @@ __version__ = "0.1.0"
 
 _API = (
     "check_guards", "check_protocol", "check_results", "compare", "convert", "data", "demo", "execute", "export",
-    "info", "inspect", "leaderboard", "listing", "manifest_schema", "open", "page", "papers", "plan", "plot", "predict",
-    "rescore", "run", "study", "train", "validate",
+    "fetch_weights", "finetune", "info", "inspect", "leaderboard", "listing", "manifest_schema", "open", "page",
+    "papers", "plan", "plot", "predict", "pretrain", "rescore", "run", "search", "study", "train", "validate",
+    "weights",
 )  # fmt: skip
 
 __all__ = ["__version__", *_API]

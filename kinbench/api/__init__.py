@@ -8,13 +8,14 @@ from kinbench.api.catalogue import info, listing, manifest_schema
 from kinbench.api.checks import check_guards, check_protocol, check_results
 from kinbench.api.datasets import compare, convert, data, export, inspect, page, page_path, validate
 from kinbench.api.literature import papers
-from kinbench.api.models import predict, train
+from kinbench.api.models import fetch_weights, finetune, predict, pretrain, search, train, weights
 from kinbench.api.places import data_folder, open, results_folder
 from kinbench.api.runs import execute, leaderboard, plan, plot, rescore, run, study
 from kinbench.api.tour import demo
 
 __all__ = [
-    "check_guards", "check_protocol", "check_results", "compare", "convert", "data", "data_folder", "demo", "execute",
-    "export", "info", "inspect", "leaderboard", "listing", "manifest_schema", "open", "page", "page_path", "papers",
-    "plan", "plot", "predict", "rescore", "results_folder", "run", "study", "train", "validate",
+    "check_guards", "check_protocol", "check_results", "compare", "convert", "data", "data_folder", "demo",
+    "execute", "export", "fetch_weights", "finetune", "info", "inspect", "leaderboard", "listing", "manifest_schema",
+    "open", "page", "page_path", "papers", "plan", "plot", "predict", "pretrain", "rescore", "results_folder", "run",
+    "search", "study", "train", "validate", "weights",
 ]  # fmt: skip

@@ -14,6 +14,7 @@ from kinbench.store import Store
 
 Names = str | Iterable[str] | None
 Folder = str | Path | None
+DEVICES = ("cpu", "cuda")
 
 
 def data_folder(data: Folder = None) -> Path:
@@ -24,6 +25,18 @@ def data_folder(data: Folder = None) -> Path:
 def results_folder(results: Folder = None) -> Path:
     """Return the folder of the results: as given, else ``$KINBENCH_RESULTS``, else ``./results``."""
     return Path(results or os.environ.get("KINBENCH_RESULTS") or "results")
+
+
+def cache_of(data: Folder) -> Path:
+    """Return the folder of what can be made again: windows, and weights that were fetched."""
+    return data_folder(data) / ".cache"
+
+
+def device_of(device: str) -> str:
+    """Return where to compute; raises ``UsageError`` for what is neither ``cpu`` nor ``cuda``."""
+    if device not in DEVICES:
+        raise UsageError(f"There is no device '{device}' to compute on.{suggest(device, DEVICES)}")
+    return device
 
 
 def open(dataset: str | Path, *, data: Folder = None) -> Store:

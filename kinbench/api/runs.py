@@ -15,7 +15,9 @@ from kinbench import plugins, runner, studies
 from kinbench.api.places import (
     Folder,
     Names,
+    cache_of,
     data_folder,
+    device_of,
     listed,
     load_all,
     open,
@@ -27,6 +29,7 @@ from kinbench.api.places import (
 from kinbench.conversion import Progress, ignore
 from kinbench.errors import KinbenchError, UsageError
 from kinbench.leaderboards import Board
+from kinbench.provenance import Search, read_search, split
 from kinbench.results import Result
 from kinbench.runner import Finished, Plan, Skipped
 from kinbench.studies import Study
@@ -38,6 +41,8 @@ def plan(
     tasks: Names = None,
     datasets: Names = None,
     models: Names = None,
+    weights: str | Path | None = None,
+    search: str | Path | None = None,
     seeds: int | Iterable[int] | None = None,
     data: Folder = None,
     results: Folder = None,
@@ -48,6 +53,9 @@ def plan(
     Of the protocols, all that rank models: a study, which may be thousands of cells, is run by name; so are tasks
     that are variants of another (``Task.by_name``).
 
+    A model may begin from weights, ``'model[settings]@WEIGHTS'`` (a folder, or a name of ``weights()``); ``weights``
+    says the same of a single model. ``search`` is what ``search()`` wrote: its model with the best settings found.
+
     Raises ``UsageError`` for an unknown name, ``NotApplicable`` when a task asked for by name fits no dataset.
     """
     known = stores_in(data)
@@ -55,7 +63,7 @@ def plan(
     if not chosen:
         raise UsageError(f"There are no datasets in {data_folder(data)}; make one with 'kinbench convert'.")
     folder = results_folder(results)
-    selected, broken = (listed(models) or [], ()) if models is not None else _all_models()
+    selected, broken = _selected(models, weights, search)
     planned = runner.plan(
         [open(name, data=data) for name in chosen],
         _protocols(protocols),
@@ -63,11 +71,28 @@ def plan(
         selected,
         seeds=seeds_of(seeds),
         results=folder,
-        cache=data_folder(data) / ".cache",
+        cache=cache_of(data),
         named=tasks is not None,
         on_progress=on_progress,
     )
     return replace(planned, skipped=(*planned.skipped, *broken))
+
+
+def _selected(
+    models: Names, weights: str | Path | None, search: str | Path | None
+) -> tuple[list[str | Search], tuple[Skipped, ...]]:
+    """Return the models to run, by selector or as a search found them, and those that cannot be made."""
+    if models is None and search is None:
+        if weights is not None:
+            raise UsageError("--weights goes with --model: it says where that model begins.")
+        every, broken = _all_models()
+        return [*every], broken
+    named = listed(models) or []
+    if weights is not None:
+        if len(named) != 1 or split(named[0])[1] is not None:
+            raise UsageError("--weights goes with one --model; of several, write each as 'model@WEIGHTS'.")
+        named = [f"{named[0]}@{weights}"]
+    return [*named, *([] if search is None else [read_search(Path(search))])], ()
 
 
 def _protocols(names: Names) -> dict[str, Any]:
@@ -98,15 +123,23 @@ def execute(
     workers: int = 1,
     limit: int | None = None,
     fail_fast: bool = False,
+    device: str = "cpu",
     on_progress: Progress = ignore,
 ) -> Finished:
-    """Run what a plan has left to do; one result per cell is kept the moment it is scored."""
-    return runner.run(plan, workers=workers, limit=limit, fail_fast=fail_fast, on_progress=on_progress)
+    """Run what a plan has left to do; one result per cell is kept the moment it is scored.
+
+    ``device`` (``cpu``, ``cuda``) is where networks compute.
+    """
+    return runner.run(
+        plan, workers=workers, limit=limit, fail_fast=fail_fast, device=device_of(device), on_progress=on_progress
+    )
 
 
-def run(*, workers: int = 1, limit: int | None = None, fail_fast: bool = False, **selection: Any) -> pd.DataFrame:
+def run(
+    *, workers: int = 1, limit: int | None = None, fail_fast: bool = False, device: str = "cpu", **selection: Any
+) -> pd.DataFrame:
     """Plan and run in one call; returns one row per person, DoF and metric. ``selection`` is that of ``plan``."""
-    finished = execute(plan(**selection), workers=workers, limit=limit, fail_fast=fail_fast)
+    finished = execute(plan(**selection), workers=workers, limit=limit, fail_fast=fail_fast, device=device)
     return boards.frame(finished.results)
 
 

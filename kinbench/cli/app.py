@@ -37,6 +37,7 @@ Results = Annotated[
 Html = Annotated[
     Path | None, typer.Option("--html", metavar="FILE", help="Also write a page with plots (needs the extra 'pages').")
 ]
+Device = Annotated[str, typer.Option("--device", metavar="NAME", help="Where networks compute: cpu or cuda.")]
 Names = list[str] | None
 
 
@@ -272,7 +273,16 @@ def run(
     ] = None,
     model: Annotated[
         Names,
-        typer.Option("--model", "-m", metavar="NAME", help="Model, e.g. 'ridge' or 'my-lstm[hidden=64]'; repeatable."),
+        typer.Option(
+            "--model", "-m", metavar="NAME", help="Model, e.g. 'ridge' or 'my-lstm[hidden=64]@WEIGHTS'; repeatable."
+        ),
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option("--weights", metavar="DIR", help="Where the one model begins: a folder, or weights by name."),
+    ] = None,
+    search: Annotated[
+        Path | None, typer.Option("--search", metavar="FILE", help="Also the best settings of a 'kinbench search'.")
     ] = None,
     seed: Annotated[
         list[int] | None, typer.Option("--seed", metavar="N", help="Seed; repeatable. Default: 0, 1, 2.")
@@ -283,6 +293,7 @@ def run(
         int | None, typer.Option(min=1, help="Only this many cells, marked 'not for the leaderboard'.")
     ] = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first cell that fails.")] = False,
+    device: Device = "cpu",
     data: Data = None,
     results: Results = None,
     json: Json = False,
@@ -291,15 +302,17 @@ def run(
     """Score models under the protocols; resumes by default."""
     with display.progress("plan", quiet) as bar:
         plan = kinbench.plan(
-            protocols=protocol, tasks=task, datasets=dataset, models=model, seeds=seed, data=data, results=results,
-            on_progress=bar,
+            protocols=protocol, tasks=task, datasets=dataset, models=model, weights=weights, search=search, seeds=seed,
+            data=data, results=results, on_progress=bar,
         )  # fmt: skip
     if dry_run:
         display.show_json(plan.to_json()) if json else display.show(plan.text())
         return
     display.say(plan.text(), quiet)
     with display.progress("run", quiet) as bar:
-        finished = kinbench.execute(plan, workers=workers, limit=limit, fail_fast=fail_fast, on_progress=bar)
+        finished = kinbench.execute(
+            plan, workers=workers, limit=limit, fail_fast=fail_fast, device=device, on_progress=bar
+        )
     if json:
         display.show_json(finished.to_json())
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -41,28 +41,12 @@ def export(
     display.show_json(done.to_json()) if json else display.show(done.text())
 
 
-@app.command(epilog="Example: kinbench train --task knee-pair --model ridge calgary --to knee-weights")
-def train(
-    stores: Stores,
-    task: TaskName,
-    model: Annotated[str, typer.Option("--model", "-m", metavar="NAME", help="Model, e.g. 'ridge'.")],
-    to: To,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Seed.")] = 0,
-    force: Force = False,
-    data: Data = None,
-    json: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """Fit a model on everybody in some stores and keep its weights, for 'kinbench predict'."""
-    with display.progress("train", quiet) as bar:
-        weights = kinbench.train(task, model, stores, to, seed=seed, force=force, data=data, on_progress=bar)
-    display.show_json({"folder": str(weights.folder), **weights.card}) if json else display.show(_told(weights))
-
-
 @app.command(epilog="Example: kinbench predict my-lab --weights knee-weights --to angles --format mot")
 def predict(
     store: Annotated[str, typer.Argument(help="A store: its path, or its name in the data folder.")],
-    weights: Annotated[Path, typer.Option("--weights", metavar="DIR", help="Folder that 'kinbench train' wrote.")],
+    weights: Annotated[
+        str, typer.Option("--weights", metavar="DIR", help="Folder of 'kinbench train', or offered weights by name.")
+    ],
     to: To,
     model: Annotated[
         str | None, typer.Option("--model", "-m", metavar="NAME", help="The model, to make sure it is this one.")
@@ -83,21 +67,3 @@ def predict(
             on_progress=bar,
         )  # fmt: skip
     display.show_json(done.to_json()) if json else display.show(done.text())
-
-
-def _told(weights: Any) -> str:
-    """Return fitted weights for a person: on whom, and how well on whoever stopped the fit."""
-    from kinbench.metrics import UNITS  # brings numpy, which no help text needs
-
-    card, unit = weights.card, UNITS[weights.task.quantity]
-    lines = [f"{name}: {', '.join(persons)}" for name, persons in card["persons"].items() if persons]
-    lines += [
-        f"{row['dof']} of {row['person']}: RMSE {row['rmse']:.2f} {unit} on validation, which is no test"
-        for row in card["validation"]
-    ]
-    windows = card["windows"]
-    return "\n".join([
-        *lines,
-        f"{weights.selector} for {weights.task.name}, fitted on {windows['fit']} windows and stopped on "
-        f"{windows['validation']}, in {weights.folder}",
-    ])  # fmt: skip

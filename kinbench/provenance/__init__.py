@@ -2,7 +2,7 @@
 
 from kinbench.provenance.origins import Origin, begin, origin_of, split
 from kinbench.provenance.registry import Available, available, fetch, located
-from kinbench.provenance.searches import Search, read_search
+from kinbench.provenance.searches import SEARCH, SEARCH_FORMAT, Search, read_search
 from kinbench.provenance.weights import (
     CARD,
     FORMAT,
@@ -14,10 +14,11 @@ from kinbench.provenance.weights import (
     open_weights,
     read_card,
     seen_by,
+    sha256_of,
 )
 
 __all__ = [
-    "CARD", "FORMAT", "STATE", "Available", "Keepable", "Origin", "Search", "Weights", "available", "begin",
-    "digests_of", "fetch", "keepable", "located", "open_weights", "origin_of", "read_card", "read_search", "seen_by",
-    "split",
+    "CARD", "FORMAT", "SEARCH", "SEARCH_FORMAT", "STATE", "Available", "Keepable", "Origin", "Search", "Weights",
+    "available", "begin", "digests_of", "fetch", "keepable", "located", "open_weights", "origin_of", "read_card",
+    "read_search", "seen_by", "sha256_of", "split",
 ]  # fmt: skip

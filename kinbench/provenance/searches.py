@@ -14,7 +14,7 @@ from kinbench.provenance.weights import sha256_of
 
 SEARCH = "search.json"
 """The file that a search writes, after every trial."""
-FORMAT = 1
+SEARCH_FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ def read_search(path: Path) -> Search:
         raise UsageError(f"Expected a search, found nothing at '{path}'; make one with 'kinbench search'.")
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(plain, dict) or plain.get("format") != FORMAT:
-            raise ValueError(f"expected format {FORMAT}")
+        if not isinstance(plain, dict) or plain.get("format") != SEARCH_FORMAT:
+            raise ValueError(f"expected format {SEARCH_FORMAT}")
         search = Search(path, sha256_of(path), plain)
         best = plain["best"]
         _ = search.trials, search.seed, search.seen, plain["space"], plain["model"]["selector"]
