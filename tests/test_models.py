@@ -1,7 +1,9 @@
 import re
 import subprocess
 import sys
+from copy import deepcopy
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -64,10 +66,20 @@ def empty(spec=SPEC):
     return replace(windows(spec=spec), starts=np.empty(0, dtype=np.int64))
 
 
-def fitted(name, seed=0, **options):
+def fit(name, seed=0):
     model = FACTORIES[name]()
-    model.fit(windows(1, **options), windows(2, people=1), seed=seed)
+    model.fit(windows(1), windows(2, people=1), seed=seed)
     return model
+
+
+@cache
+def _fitted_once(name):
+    return fit(name)
+
+
+def fitted(name):
+    """A fitted model of one's own, without fitting it anew for every test."""
+    return deepcopy(_fitted_once(name))
 
 
 # --- every model -----------------------------------------------------------------------------------------------------
@@ -96,16 +108,16 @@ def test_predicts_finite_float32_angles_of_the_right_shape(name):
 
 @EVERY
 def test_same_seed_same_bytes_whatever_was_drawn_before(name):
-    first = fitted(name, seed=5).predict(windows(3).x)
+    first = fit(name).predict(windows(3).x)
     np.random.default_rng(0)
     torch.rand(7)
-    second = fitted(name, seed=5).predict(windows(3).x)
+    second = fitted(name).predict(windows(3).x)
     assert first.tobytes() == second.tobytes()
 
 
 def test_another_seed_gives_another_network():
     assert not np.array_equal(
-        fitted("hur2025-cnn", seed=0).predict(windows(3).x), fitted("hur2025-cnn", seed=1).predict(windows(3).x)
+        fitted("hur2025-cnn").predict(windows(3).x), fit("hur2025-cnn", seed=1).predict(windows(3).x)
     )
 
 
@@ -115,7 +127,7 @@ def test_fitting_leaves_the_callers_torch_as_it_was(name):
     expected = torch.rand(1)
     torch.manual_seed(3)
     threads = torch.get_num_threads()
-    fitted(name)
+    fit(name)
     assert torch.rand(1) == expected
     assert torch.get_num_threads() == threads
 
