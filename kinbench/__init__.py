@@ -10,10 +10,10 @@ from typing import Any
 __version__ = "0.1.0"
 
 _API = (
-    "check_guards", "check_protocol", "check_results", "compare", "convert", "data", "demo", "execute", "export",
-    "fetch_weights", "finetune", "info", "inspect", "leaderboard", "listing", "manifest_schema", "open", "page",
-    "papers", "plan", "plot", "predict", "pretrain", "rescore", "run", "search", "study", "train", "validate",
-    "weights",
+    "check_guards", "check_model", "check_protocol", "check_results", "compare", "convert", "data", "demo", "execute",
+    "export", "fetch_weights", "finetune", "info", "inspect", "leaderboard", "listing", "manifest_schema", "new_model",
+    "open", "page", "papers", "plan", "plot", "predict", "pretrain", "rescore", "run", "search", "study", "train",
+    "validate", "weights",
 )  # fmt: skip
 
 __all__ = ["__version__", *_API]

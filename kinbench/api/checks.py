@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from kinbench import runner, testing
-from kinbench.api.places import Folder, Names, data_folder, listed, load_all, open, read_results, stores_in
+from kinbench.api.places import Folder, Names, cache_of, listed, load_all, open, read_results, stores_in
 from kinbench.conversion import Progress, ignore
+from kinbench.errors import NotApplicable, UsageError
+from kinbench.plugins import create, get
 from kinbench.runner import Check
 from kinbench.runner.auditing import Finding, audit
+from kinbench.tasks import Task
 from kinbench.testing.leaks import Caught
+from kinbench.testing.models import Cohort, Examination, examine, made_up, recorded
+from kinbench.windows import TaskData, prepare
 
 
 def check_protocol(
@@ -35,9 +42,37 @@ def check_protocol(
         except Exception as error:  # the boundary to foreign code: one that breaks disturbs nobody else's check
             broken[name] = f"breaks on a made-up cohort: {type(error).__name__}: {error}"
     stores = [open(name, data=data) for name in (listed(datasets) or stores_in(data))]
-    workspace = runner.Workspace(tuple(stores), data_folder(data) / ".cache")
+    workspace = runner.Workspace(tuple(stores), cache_of(data))
     rows = runner.check(workspace, chosen, load_all("tasks", tasks) if stores else {}, on_progress=on_progress)
     return Check(tuple(chosen), broken, rows)
+
+
+def check_model(
+    model: str, *, task: str | None = None, data: Folder = None, on_progress: Progress = ignore
+) -> Examination:
+    """Put a model, ours or a stranger's, to the test, promise by promise; a broken one hides none of the others.
+
+    ``model`` may carry settings, ``'name[key=value]'``. Without ``task`` it is tried on two small tasks of made-up
+    people; with one on made-up people of it, or, where ``data`` names a folder of stores, on some of theirs. Raises
+    ``UsageError`` for an unknown name or setting, ``NotApplicable`` where no store holds a window of the task.
+    """
+    create("models", model)
+    if task is None and data is not None:
+        raise UsageError("--data goes with --task: it says of which task the windows are to be.")
+    cohorts: list[Cohort] = []
+    if task is not None:
+        chosen = get("tasks", task).load()
+        cohorts = [made_up(chosen) if data is None else recorded(_windows(chosen, data))]
+    return Examination(model, examine(lambda: create("models", model), cohorts or None, on_progress=on_progress))
+
+
+def _windows(task: Task, data: Folder) -> list[TaskData]:
+    """Return what of each store feeds a task."""
+    found = []
+    for path in stores_in(data).values():
+        with suppress(NotApplicable):
+            found.append(prepare(open(path), task, cache=cache_of(data)))
+    return found
 
 
 def check_results(*, results: Folder = None) -> tuple[Finding, ...]:

@@ -1,7 +1,8 @@
-"""``kinbench check``: proof that a protocol keeps its promises, and that the guards behind it are awake."""
+"""``kinbench check``: proof that a model or a protocol keeps its promises, and that the guards are awake."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +13,7 @@ from kinbench.cli.app import Data, Json, Names, Quiet, Results, app
 
 check = typer.Typer(
     name="check",
-    help="Put a protocol, or the leak guards themselves, to the test.",
+    help="Put a model, a protocol, or the leak guards themselves, to the test.",
     no_args_is_help=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
@@ -47,6 +48,29 @@ def protocol(
     with display.progress("check", quiet) as bar:
         done = kinbench.check_protocol(name or None, tasks=task, datasets=dataset, data=data, on_progress=bar)
     display.show_json(done.to_json()) if json else display.show(_told(done))
+    if not done.ok:
+        raise typer.Exit(1)
+
+
+@check.command(epilog="Example: kinbench check model ridge    or: kinbench check model my-lstm --task knee-pair")
+def model(
+    name: Annotated[str, typer.Argument(help="Model, e.g. 'ridge' or 'my-lstm[hidden=64]' ('kinbench list models').")],
+    task: Annotated[
+        str | None, typer.Option("--task", "-t", metavar="NAME", help="Try it on this task. Default: two small ones.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="DIR", help="With --task: on people of the stores in this folder.")
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Try what a model promises, plant answers where it must not reach, and measure how far it looks ahead.
+
+    A line for each promise: kept, broken (with the sentence) or not applicable. Exits 1 where one is broken.
+    """
+    with display.progress("check", quiet) as bar:
+        done = kinbench.check_model(name, task=task, data=data, on_progress=bar)
+    display.show_json(done.to_json()) if json else display.show(done.text())
     if not done.ok:
         raise typer.Exit(1)
 

@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from kinbench.errors import NotApplicable
+from kinbench.tasks import Task
 from kinbench.testing import probes
 from kinbench.testing.claims import require
 from kinbench.testing.models import answers, horizons, states, streams, sums
 from kinbench.testing.models.cohorts import BODY, PAIR, Cohort, MadeUp, Recorded, recorded, windows
 from kinbench.testing.models.horizons import Horizon, measure
-from kinbench.testing.models.trials import Factory, Finding, Promise, Status, Trial
+from kinbench.testing.models.trials import Examination, Factory, Finding, Promise, Status, Trial
 from kinbench.windows import TaskSpec
 
 __all__ = [
-    "BODY", "PAIR", "PROMISES", "Cohort", "Finding", "Horizon", "MadeUp", "Promise", "Recorded", "check_model",
-    "examine", "measure", "recorded", "windows",
+    "BODY", "PAIR", "PROMISES", "Cohort", "Examination", "Finding", "Horizon", "MadeUp", "Promise", "Recorded",
+    "check_model", "examine", "made_up", "measure", "recorded", "windows",
 ]  # fmt: skip
 
 PROMISES: tuple[Promise, ...] = (
@@ -68,6 +69,14 @@ def examine(
     return tuple(rows)
 
 
+def made_up(task: Task) -> MadeUp:
+    """Return made-up people for a task."""
+    spec = TaskSpec(
+        task.name, task.version, task.channel_names, task.dofs, task.segments, task.rate_hz, task.window
+    )  # fmt: skip
+    return MadeUp(spec, oriented=task.orientations)
+
+
 def _cohorts(spec: TaskSpec | None) -> tuple[Cohort, ...]:
     return tuple(MadeUp(each) for each in ((spec,) if spec else (PAIR, BODY)))
 
@@ -103,7 +112,7 @@ def _findings(trial: Trial) -> Iterator[Finding]:
 
 def _found(promise: Promise, trial: Trial) -> tuple[Status, str]:
     try:
-        return "kept", promise.check(trial) or ""
+        return "kept", promise.check(trial) or promise.tells
     except AssertionError as breach:
         return "broken", str(breach)
     except NotApplicable as reason_given:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -56,7 +57,7 @@ class Promise:
 
 @dataclass(frozen=True)
 class Finding:
-    """What came of one promise on one task: ``sentence`` tells the breach, the reason, or what was measured."""
+    """What came of one promise on one task: ``sentence`` tells what was kept or measured, the breach, or the reason."""
 
     promise: str
     task: str
@@ -66,6 +67,55 @@ class Finding:
     def to_json(self) -> dict[str, str]:
         """Return it as plain JSON values."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What came of all promises of one model, by the selector it was asked for."""
+
+    model: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def broken(self) -> tuple[Finding, ...]:
+        """The promises that are broken."""
+        return tuple(finding for finding in self.findings if finding.status == "broken")
+
+    @property
+    def declined(self) -> dict[str, str]:
+        """The tasks that the model does not take, and why."""
+        return {f.task: f.sentence for f in self.findings if f.promise == "fit" and f.status == "not applicable"}
+
+    @property
+    def ok(self) -> bool:
+        """Whether every promise is kept, on one task at least."""
+        return not self.broken and bool({finding.task for finding in self.findings} - self.declined.keys())
+
+    def text(self) -> str:
+        """Return a line for each promise, the tasks told apart where they differ, and the sum of it."""
+        lines, counts = [], Counter[str]()
+        for promise in dict.fromkeys(finding.promise for finding in self.findings):
+            mine = [f for f in self.findings if f.promise == promise and f.task not in self.declined]
+            counts[_worst(mine)] += bool(mine)
+            alike = len({(f.status, f.sentence) for f in mine}) == 1
+            for finding in mine[:1] if alike else mine:
+                said = f"{finding.sentence} [{finding.task}]" if not alike else finding.sentence
+                shown = finding.status.upper() if finding.status == "broken" else finding.status
+                lines.append(f"{shown:<14}  {promise}{': ' if said else ''}{said}")
+        lines += [f"does not take {task}: {reason}" for task, reason in self.declined.items()]
+        lines.append(f"{self.model}: " + ", ".join(f"{counts[s]} {s}" for s in ("kept", "broken", "not applicable")))
+        if not self.broken and not self.ok:
+            lines.append("The model takes none of the tasks tried; name one that it takes with --task.")
+        return "\n".join(lines)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it as plain JSON values."""
+        return {"ok": self.ok, "model": self.model, "findings": [finding.to_json() for finding in self.findings]}
+
+
+def _worst(findings: Sequence[Finding]) -> str:
+    found = {finding.status for finding in findings}
+    return next((status for status in ("broken", "kept", "not applicable") if status in found), "not applicable")
 
 
 @dataclass(frozen=True)
