@@ -21,11 +21,14 @@ from kinbench_benchmarks.models.tan2024.layout import Layout
 from kinbench_benchmarks.models.tan2024.network import positions
 from kinbench_benchmarks.models.tan2024.sampling import Masked
 from kinbench_benchmarks.models.tan2024.scaling import InputScaling
+from kinbench_benchmarks.protocols import DATA_SIZE_PERSONS, DATA_SIZE_WINDOWS
 from kinbench_benchmarks.training import checkpoints
+from runner_cases import PROTOCOLS, TASK, laboratory
 
-from kinbench import plugins
+from kinbench import plugins, runner
 from kinbench.contracts import AdaptiveModel, PretrainedModel, Searchable, SelfNormalisingModel, TrainedModel, Training
 from kinbench.errors import DataError, KinbenchError, UsageError
+from kinbench.prediction import pretrain
 from kinbench.windows import Batches, TaskSpec, Unlabelled
 
 SEGMENTS = ("pelvis", "thigh_r", "shank_r")
@@ -475,3 +478,39 @@ def test_is_registered_and_does_what_its_contracts_say():
 def test_settings_that_make_no_model_are_refused(settings, said):
     with pytest.raises(UsageError, match=said):
         SslTransformer(**settings)
+
+
+# --- in a run --------------------------------------------------------------------------------------------------------
+
+IN_A_RUN = (
+    "ssl-transformer[patch=4,width=16,layers=1,heads=2,feed_forward=16,pretrain_steps=5,probe_steps=5,tune_steps=5]"
+)
+
+
+def run(stores, protocols, folder, model=IN_A_RUN, **how):
+    plan = runner.plan(
+        stores, protocols, {TASK.name: TASK}, [model], seeds=(0,), results=folder / "results", cache=folder / "cache"
+    )
+    return runner.run(plan, **how)
+
+
+def test_a_run_begins_from_pre_training_and_refuses_persons_that_it_saw(tmp_path):
+    mine, theirs = laboratory(tmp_path, "lab"), laboratory(tmp_path, "other", subjects=("S1", "S2"))
+    for name, store in (("clean", theirs), ("leaky", mine)):
+        card = pretrain([store], TASK, IN_A_RUN, tmp_path / name, cache=tmp_path / "cache")
+        assert {person.split("/")[0] for role in card["persons"].values() for person in role} == {store.name}
+    ug = {"toy-ug": PROTOCOLS["toy-ug"]}
+    (fine,) = run([mine], ug, tmp_path, f"{IN_A_RUN}@{tmp_path / 'clean'}", limit=1).made
+    assert fine.done
+    assert "from the encoder of 'toy-knee': 5 steps of the head, 5 of all" in " ".join(fine.notes)
+    leaky = run([mine], ug, tmp_path, f"{IN_A_RUN}@{tmp_path / 'leaky'}")
+    assert len(leaky.failed) == 3
+    assert all("'leaky'" in result.failure.sentence for result in leaky.failed)
+
+
+@pytest.mark.parametrize("protocol", [DATA_SIZE_PERSONS, DATA_SIZE_WINDOWS], ids=lambda p: p.card.name)
+def test_runs_under_the_protocols_of_data_size(tmp_path, protocol):
+    lab = laboratory(tmp_path, "lab")
+    made = run([lab], {protocol.card.name: protocol}, tmp_path, limit=2).made
+    assert [result.done for result in made] == [True, True]
+    assert {result.fold.condition["fraction"] for result in made} <= set(protocol.fractions)
