@@ -25,6 +25,14 @@ needs_shared = pytest.mark.skipif(
 )
 
 
+@pytest.fixture(autouse=True, scope="session")
+def unsynced():
+    """Let nothing wait for the disk: no test outlives a power cut. Those of what is synced, and when, watch it anew."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)
+        yield
+
+
 @pytest.fixture
 def shared(monkeypatch):
     """The folder of real recordings; its name is also put where manifests look for it."""
