@@ -1,16 +1,22 @@
 """The transformer with rotary positions: what makes them rotations, its published weights, and tuning elsewhere."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kinbench_benchmarks.models import published
+from kinbench_benchmarks.models.brough2025 import RopeTransformer
 from kinbench_benchmarks.models.brough2025.network import RopeNetwork
 from kinbench_benchmarks.models.brough2025.rope import LAYOUTS, Rotation
 
+from kinbench.errors import DataError, UsageError
+from kinbench.windows import Batches, TaskSpec
+
 TRUE = pytest.mark.parametrize("layout", ["neighbours", "halves"])
-QUICK = settings(max_examples=40, deadline=None)
+QUICK = settings(max_examples=20, deadline=None)
 seeds, sizes = st.integers(0, 2**31), st.sampled_from([2, 4, 8, 16, 30])
 
 
@@ -140,3 +146,174 @@ def test_the_published_weights_give_the_golden_angles_in_every_layout(transforme
     with torch.inference_mode():
         angles = made(torch.from_numpy(sines())).numpy() * files.y_sd + files.y_mean
     np.testing.assert_allclose(angles[0, 50], GOLDEN[layout], atol=1e-3)
+
+
+# --- the model -------------------------------------------------------------------------------------------------------
+
+SMALL = {"layers": 1, "heads": 2, "width": 16, "feed_forward": 16}
+CHANNELS = tuple(
+    f"{segment}/{kind}"
+    for segment in ("shank", "foot")
+    for kind in ("acc/x", "acc/y", "acc/z", "acc_norm", "gyr/x", "gyr/y", "gyr/z", "gyr_norm")
+)
+ANKLE = TaskSpec("joint-pair/ankle/running", 1, CHANNELS, ("ankle_dorsiflexion", "ankle_inversion",
+                 "ankle_internal_rotation"), ("shank", "foot"), 200.0, 100)  # fmt: skip
+KNEE = TaskSpec("toy", 1, tuple(f"{segment}/{kind}" for segment in ("thigh", "shank")
+                                for kind in ("acc/x", "acc/y", "acc/z", "gyr/x", "gyr/y", "gyr/z")),
+                ("knee_flexion",), ("thigh", "shank"), 100.0, 40)  # fmt: skip
+
+
+def windows(spec=KNEE, seed=0, *, people=3, count=6, offset=0.0):
+    """People whose angles are smooth signals' own, ``count`` windows each; ``offset`` is added to every angle."""
+    rng = np.random.default_rng(seed)
+    rows = people * count * spec.window
+    t = np.arange(rows) / spec.rate_hz
+    rates = np.linspace(0.7, 1.4, len(spec.channel_names))
+    x = np.sin(2 * np.pi * rates * t[:, None] + np.arange(len(rates))) + 0.05 * rng.normal(size=(rows, len(rates)))
+    y = 20 * x[:, : len(spec.dof_names)] + offset
+    starts = np.arange(0, rows, spec.window)
+    return Batches(
+        x.astype(np.float32), y.astype(np.float32), np.ones(y.shape, dtype=bool), starts,
+        np.repeat(np.arange(people), count), np.ones((len(starts), len(spec.segments)), dtype=bool), spec,
+    )  # fmt: skip
+
+
+def error(model, batches):
+    return float(np.sqrt(((model.predict(batches.x) - batches.y) ** 2).mean()))
+
+
+def fitted(**settings):
+    model = RopeTransformer(**{**SMALL, "iterations": 50, "lr": 5e-3, **settings})
+    model.fit(windows(), windows(seed=1, people=1, count=8), seed=0)
+    return model
+
+
+@pytest.fixture(scope="module")
+def model():
+    return fitted()
+
+
+def test_learns_what_can_be_learnt_and_says_its_whole_recipe(model):
+    held_out = windows(seed=2)
+    assert error(model, held_out) < 0.6 * float(np.std(held_out.y))
+    (told,) = [note for note in model.notes if note.startswith("recipe")]
+    assert "recipe fast: 1 layers, 2 heads, width 16, feed-forward 16, dropout 0.1; fitting iterations 50" in told
+
+
+def test_the_recipes_have_the_reported_shape_and_the_two_stages():
+    for recipe in ("fast", "paper"):
+        shape = RopeTransformer(recipe=recipe).shape
+        assert (shape.layers, shape.heads, shape.feed_forward, shape.dropout) == (4, 6, 256, 0.1)
+    paper = RopeTransformer(recipe="paper").shape.fitting
+    assert (paper.iterations, paper.people, paper.crop_s) == (5000, (8, 16), (1.0, 2.0))
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [({"width": 50}, "width must be a multiple of twice the heads"), ({"layers": 0}, "must be positive"),
+     ({"dropout": 1.0}, "dropout between 0 and 1"), ({"recipe": "papr"}, "There is no recipe 'papr'.*'paper'"),
+     ({"compat": "rotary"}, "compat is not set or one of code, published, touchdown")],
+)  # fmt: skip
+def test_a_setting_that_makes_no_network_is_refused_in_a_sentence(settings, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        RopeTransformer(**settings)
+
+
+def test_is_kept_and_taken_up_with_the_same_bits_and_only_with_its_own_heads(model, tmp_path):
+    model.save(tmp_path)
+    x = windows(seed=2).x
+    again = RopeTransformer(heads=2)  # the other sizes are those of the weights
+    again.load(tmp_path)
+    assert again.predict(x).tobytes() == model.predict(x).tobytes()
+    with pytest.raises(DataError, match=r"weights of settings.*2 heads"):
+        RopeTransformer(heads=4).load(tmp_path)
+    with pytest.raises(DataError, match=r"weights of settings.*code"):
+        RopeTransformer(heads=2, compat="code").load(tmp_path)
+
+
+def test_the_codes_layout_is_another_network_off_unless_asked_for():
+    code, plain = (fitted(compat=compat, turn_sd_deg=0.0, noise=0.0, iterations=3) for compat in ("code", None))
+    x = windows(seed=2).x
+    assert np.abs(code.predict(x) - plain.predict(x)).max() > 1e-3
+    assert plain._fitted.network.layout is LAYOUTS["neighbours"] and code._fitted.network.layout is LAYOUTS["code"]
+
+
+def test_adapting_tunes_every_weight_and_mends_an_offset(model, tmp_path):
+    model.save(tmp_path)
+    model = RopeTransformer(heads=2, adapt_iterations=30, adapt_lr=1e-2, noise=0.0, turn_sd_deg=0.0)
+    model.load(tmp_path)
+    before = {name: value.clone() for name, value in model._fitted.network.state_dict().items()}
+    mine, later = windows(seed=3, people=1, count=10, offset=25.0), windows(seed=4, people=1, count=8, offset=25.0)
+    came = error(model, later)
+    model.adapt(mine, windows(seed=5, people=1, count=8, offset=25.0), seed=0)
+    assert error(model, later) < 0.6 * came
+    after = model._fitted.network.state_dict()
+    assert all(not torch.equal(before[name], after[name]) for name in before)
+
+
+def test_goes_on_from_its_own_weights_elsewhere(model, tmp_path):
+    model.save(tmp_path)
+    there, held_out = windows(seed=3, offset=25.0), windows(seed=4, offset=25.0)
+    came = error(model, held_out)
+    for tune, better in (("none", False), ("all", True)):
+        begun = RopeTransformer(heads=2, tune=tune, iterations=30, lr=1e-2, noise=0.0, turn_sd_deg=0.0)
+        begun.begin(tmp_path)
+        begun.fit(there, windows(seed=5, people=1, count=8, offset=25.0), seed=0)
+        assert (error(begun, held_out) < 0.6 * came) == better
+
+
+# --- begun from published weights ------------------------------------------------------------------------------------
+
+
+def in_si(files, spec=ANKLE):
+    """The golden inputs as a task's windows in SI units, as the publication makes its own, and the angles expected."""
+    x = sines() * files.x_sd + files.x_mean
+    return x.astype(np.float32)
+
+
+def begun(folder, compat="published", spec=ANKLE, **settings):
+    model = RopeTransformer(compat=compat, **settings)
+    model.begin(folder)
+    model.fit(windows(spec), windows(spec, people=1), seed=0)
+    return model
+
+
+def test_begins_from_the_published_weights_and_answers_as_they_do_in_our_signs(transformer):
+    model = begun(transformer)
+    assert model.parameters() == 26_499
+    angles = model.predict(in_si(published.read(transformer)))[0, 50]
+    np.testing.assert_allclose(angles, -np.array(GOLDEN["code"]), atol=1e-3)  # dorsiflexion, inversion, internal
+    assert any("published weights, compat published" in note for note in model.notes)
+    assert any("nothing was fitted" in note for note in model.notes)
+
+
+def test_a_specific_force_reaches_the_published_weights_as_at_touchdown(transformer):
+    files = published.read(transformer)
+    x = in_si(files)
+    x[..., [1, 9]] *= -1  # the publication's accelerometer is minus the specific force's y there
+    np.testing.assert_allclose(
+        begun(transformer, "touchdown").predict(x)[0, 50], -np.array(GOLDEN["code"]), atol=1e-3
+    )
+
+
+def test_published_weights_are_tuned_kept_and_taken_up(transformer, tmp_path):
+    model = begun(transformer, tune="all", iterations=3)
+    model.save(tmp_path)
+    again = RopeTransformer(compat="published")
+    again.load(tmp_path)
+    x = in_si(published.read(transformer))
+    assert again.predict(x).tobytes() == model.predict(x).tobytes()
+    assert np.abs(model.predict(x)[0, 50] + np.array(GOLDEN["code"])).max() > 1e-3
+
+
+def test_published_weights_refuse_what_they_are_not_for(transformer, tmp_path):
+    with pytest.raises(DataError, match="say compat=touchdown"):
+        begun(transformer, compat=None)
+    with pytest.raises(DataError, match="100 Hz"):
+        begun(transformer, spec=replace(ANKLE, rate_hz=100.0))
+    with pytest.raises(DataError, match="expected the weights of a transformer"):
+        begun(transformer.parents[2] / "conv1d" / "Running" / "Ankle")
+    with pytest.raises(UsageError, match="compat=touchdown is for published weights"):
+        RopeTransformer(compat="touchdown", **SMALL).fit(windows(), windows(), seed=0)
+    with pytest.raises(DataError, match="no readable model state"):
+        RopeTransformer().begin(tmp_path)
