@@ -183,7 +183,8 @@ class Model(Protocol):
     ``x`` is (n, time, channel) float32 in SI units; angles are (n, time, dof) in degrees; ``train.spec`` tells the
     channels, DoFs, rate and window. Optional: ``adapt(calibration, valid, *, seed)``, which needs ``save(dir)`` and
     ``load(dir)``; ``normalise(unlabelled, *, seed)`` -> Model; ``parameters()`` -> int; ``causal = True``, a claim that
-    no answer depends on later samples of its window, which a run puts to the test.
+    no answer depends on later samples of its window, which a run puts to the test; ``oriented = True``: it learns from
+    ``Batches.orientations`` and asks for the sensors on either side of its joints.
     """
 
     card: ModelCard

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from kinbench_benchmarks import tasks
 from kinbench_benchmarks.models.rapp2021 import Conv1d, Fusion, Lstm
 from kinbench_benchmarks.models.rapp2021._recipes import CONV1D, override
 from raw_folders.bodies import walker
@@ -13,6 +14,8 @@ from test_rapp2021_parts import DOFS, SEGMENTS, spec_of, toy
 from kinbench import kinematics, plugins, virtual_imu
 from kinbench.contracts import AdaptiveModel, Searchable, SelfNormalisingModel, StartedModel, TrainedModel, Training
 from kinbench.errors import DataError, UsageError
+from kinbench.protocol import Fold
+from kinbench.runner.cells import ModelChoice
 from kinbench.windows import Batches
 
 WINDOW = 60
@@ -358,3 +361,20 @@ def test_a_layout_without_weights_and_weights_without_a_layout_are_refused(sets,
         model.fit(train, valid, seed=0)
     with pytest.raises(DataError, match="no readable model state"):
         Conv1d().begin(tmp_path)
+
+
+def test_a_run_asks_it_only_where_there_are_orientations_and_both_sensors():
+    choice = replace(_choice("rapp2021"), oriented=plugins.create("models", "rapp2021").oriented)
+    whole = Fold("S1", ("lab/S1",), ("lab",), "lab", {})
+    one = replace(whole, segments=("thigh",))
+    assert choice.lacks(whole, tasks.JOINT_PAIR_KNEE_ORIENTED) is None
+    assert choice.lacks(whole, tasks.JOINT_PAIR_KNEE) == (
+        "no orientations to learn from in this task (take 'joint-pair/knee/oriented')"
+    )
+    assert choice.lacks(one, tasks.JOINT_PAIR_KNEE_ORIENTED) == "no answer without the sensor on shank_r and shank_l"
+    assert _choice("ridge").lacks(one, tasks.JOINT_PAIR_KNEE) is None
+
+
+def _choice(name):
+    card = plugins.create("models", name).card
+    return ModelChoice(name, name, {}, card, "kinbench", "0", adapts=True)

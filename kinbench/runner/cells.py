@@ -20,8 +20,8 @@ class ModelChoice:
 
     ``selector`` is written one way only (settings sorted, the weights' name after an ``@``). ``adapts``: it has
     ``adapt``, ``save`` and ``load``; ``normalises``: it has ``normalise``; ``additive``: it has ``summarise`` and
-    ``fit_from``; ``streams``: it has ``estimate``; ``trains``: it has ``prepare``. ``weights`` are those that it begins
-    from, which lie in ``begins_in``; ``search`` is what found its settings.
+    ``fit_from``; ``streams``: it has ``estimate``; ``trains``: it has ``prepare``; ``oriented``: it says so. ``weights`` are those that it
+    begins from, which lie in ``begins_in``; ``search`` is what found its settings.
     """
 
     selector: str
@@ -35,6 +35,7 @@ class ModelChoice:
     normalises: bool = False
     streams: bool = False
     trains: bool = False
+    oriented: bool = False
     weights: WeightsPart | None = None
     begins_in: Path | None = None
     search: SearchPart | None = None
@@ -43,7 +44,9 @@ class ModelChoice:
         """Return what a fold asks of a model and this one has not, None where it can run it."""
         if self.streams and fold.test_changes:
             return "no answer to changed inputs, as it goes through recordings as they were made"
-        unworn = _unworn(fold, task) if self.streams else []
+        if self.oriented and not task.orientations:
+            return f"no orientations to learn from in this task (take '{task.name}/oriented')"
+        unworn = _unworn(fold, task) if self.streams or self.oriented else []
         if unworn:
             return f"no answer without the sensor on {' and '.join(unworn)}"
         if fold.adapts and not self.adapts:

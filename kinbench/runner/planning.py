@@ -29,7 +29,7 @@ from kinbench.errors import KinbenchError, NotApplicable, UsageError
 from kinbench.files import canonical, digest_object
 from kinbench.metrics import metrics_of
 from kinbench.protocol import FIT_ROLES, ROLES, Fold, ProtocolCard, fit_digest, flaws, fold_digest, recordings_of
-from kinbench.provenance import Origin, Search, begin, origin_of, split
+from kinbench.provenance import Origin, Search, begin, liked_by, origin_of, split
 from kinbench.recording import TaskEntry
 from kinbench.runner.cells import Cell, ModelChoice, Skipped
 from kinbench.runner.workspace import Workspace
@@ -177,7 +177,7 @@ def _choice(asked: str, cache: Path) -> tuple[ModelChoice, Origin | None]:
         distribution=plugin.distribution, distribution_version=plugin.version, adapts=isinstance(model, AdaptiveModel),
         additive=isinstance(model, AdditiveModel) and origin is None,  # sums know of no beginning
         normalises=isinstance(model, SelfNormalisingModel), streams=isinstance(model, StreamModel),
-        trains=isinstance(model, TrainedModel),
+        trains=isinstance(model, TrainedModel), oriented=bool(getattr(model, "oriented", False)),
     )  # fmt: skip
     if origin is None:
         return choice, None
@@ -196,7 +196,7 @@ def _weights_part(origin: Origin) -> results.WeightsPart:
         name=origin.name, sha256=origin.sha256, stage=card.get("stage", "fitted"), model=card["model"]["selector"],
         task=card["task"]["name"], stores={store["name"]: store["digest"] for store in card["stores"]},
         persons=None if seen is None else len(seen.persons), unknown=origin.unknown,
-        simulation=bool(card["simulation"]), like=(card.get("like") or {}).get("store"),
+        simulation=bool(card["simulation"]), like=liked_by(card),
     )  # fmt: skip
 
 

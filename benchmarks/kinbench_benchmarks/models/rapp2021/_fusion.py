@@ -82,6 +82,7 @@ class Fusion:
         f"take the first's mean over each window. {TRAINED} {SCALING}",
         citation=CITATION,
     )
+    oriented = True
 
     def __init__(
         self,
