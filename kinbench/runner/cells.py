@@ -20,8 +20,9 @@ class ModelChoice:
 
     ``selector`` is written one way only (settings sorted, the weights' name after an ``@``). ``adapts``: it has
     ``adapt``, ``save`` and ``load``; ``normalises``: it has ``normalise``; ``additive``: it has ``summarise`` and
-    ``fit_from``; ``streams``: it has ``estimate``; ``trains``: it has ``prepare``; ``oriented``: it says so. ``weights`` are those that it
-    begins from, which lie in ``begins_in``; ``search`` is what found its settings.
+    ``fit_from``; ``streams``: it has ``estimate``; ``trains``: it has ``prepare``; ``oriented``:
+    it learns from orientations. ``weights`` are those that it begins from, which lie in ``begins_in``; ``search`` is
+    what found its settings.
     """
 
     selector: str
