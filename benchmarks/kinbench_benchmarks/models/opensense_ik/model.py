@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from kinbench.contracts import ModelCard
 from kinbench.errors import DataError, UsageError, suggest
-from kinbench.kinematics import quaternions
+from kinbench.kinematics import matrices, quaternions
 from kinbench.schema import DOF_ALIASES
 from kinbench.windows import Stream
 from kinbench_benchmarks.models._filter import Filter
@@ -102,12 +102,16 @@ class OpenSenseIk(Filter):
             for segment in segments
         }  # fmt: skip
         posed = {segment: self._posed(stream, quat, segments) for segment, quat in standing.items()}
+        base = "pelvis" if "pelvis" in segments else segments[0]
+        turn = _facing_x(posed[base][0], self.heading_axis)
+        posed, standing = ({name: _turned(turn, quat) for name, quat in some.items()} for some in (posed, standing))
         known = np.all([np.isfinite(quat).all(axis=1) for quat in standing.values()], axis=0)
         if not known.any():
             raise DataError("at no instant do all of its sensors have an orientation")
         every = max(1, round(stream.spec.rate_hz / self.rate_hz)) if self.rate_hz else 1
         frames = _thinned(known, every)
-        table, about = self._solved(posed, {s: quat[frames] for s, quat in standing.items()}, stream.time_s[frames])
+        solved = {segment: quat[frames] for segment, quat in standing.items()}
+        table, about = self._solved(base, posed, solved, stream.time_s[frames])
         columns = [_angle(name, table, about, self.model) for name in stream.dofs]
         found = np.full((stream.time_s.size, len(columns)), np.nan)
         for column, values in enumerate(columns):
@@ -124,18 +128,17 @@ class OpenSenseIk(Filter):
         return quaternions(mean_rotation(quat[inside]))[None]
 
     def _solved(
-        self, posed: Mapping[str, FloatArray], standing: Mapping[str, FloatArray], time_s: FloatArray
+        self, base: str, posed: Mapping[str, FloatArray], standing: Mapping[str, FloatArray], time_s: FloatArray
     ) -> tuple[dict[str, FloatArray], dict[str, Any]]:
         """Return the coordinates of the solved frames in degrees, by name, and what the tool told of the model."""
-        segments = list(standing)
         with tempfile.TemporaryDirectory(prefix="opensense-ik-") as place:
             folder = Path(place)
             _write(folder / "placement.sto", posed, np.zeros(1))
             _write(folder / "orientations.sto", standing, time_s)
             job = {
                 "model": str(self.model), "placement": "placement.sto", "orientations": "orientations.sto",
-                "base": BODIES["pelvis" if "pelvis" in segments else segments[0]], "heading_axis": self.heading_axis,
-                "weights": self._weights(segments), "motion": "ik.mot", "about": "about.json",
+                "base": BODIES[base], "heading_axis": self.heading_axis, "weights": self._weights(list(standing)),
+                "motion": "ik.mot", "about": "about.json",
             }  # fmt: skip
             (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
             _run_tool(folder)
@@ -143,6 +146,7 @@ class OpenSenseIk(Filter):
             if "failed" in about:
                 raise DataError(f"OpenSim could not solve it: {about['failed']}", where=self.model)
             table = _read(folder / "ik.mot")
+            self._note(f"OpenSim left the sensors {_left_over_deg(folder):.1f} degrees (RMS) from where they stand")
         if len(table["time"]) != time_s.size:
             raise DataError(f"OpenSim solved {len(table['time'])} of {time_s.size} frames", where=self.model)
         return table, about
@@ -162,6 +166,23 @@ def _model_file(path: str) -> Path:
     if importlib.util.find_spec("opensim") is None:
         raise UsageError("OpenSim is not installed; run 'pip install kinbench[opensim]'.")
     return Path(path).resolve()
+
+
+def _facing_x(quat: FloatArray, axis: str) -> FloatArray:
+    """Return the turn (4,) of the world about Y after which the base sensor's heading axis points along X.
+
+    IMUPlacer turns the pose so, but the frames that are solved come as they are: facing elsewhere, the pelvis begins
+    far from where the model stands, and the solver does not always find its way (OpenSim 4.6).
+    """
+    letter = "xyz".index(axis.lstrip("-"))
+    ahead = matrices(quat)[:, letter] * (-1.0 if axis.startswith("-") else 1.0)
+    half = np.arctan2(ahead[2], ahead[0]) / 2
+    return np.array([np.cos(half), 0.0, np.sin(half), 0.0])
+
+
+def _turned(turn: FloatArray, quat: FloatArray) -> FloatArray:
+    """Return orientations (n, 4) with their world turned, NaN where they were."""
+    return quaternions(matrices(turn) @ matrices(quat))
 
 
 def _thinned(known: NDArray[np.bool_], every: int) -> NDArray[np.int64]:
@@ -202,6 +223,18 @@ def _read(path: Path) -> dict[str, FloatArray]:
         raise DataError("OpenSim wrote angles that are not said to be in degrees", where=path)
     values = np.array([[float(part) for part in line.split("\t")] for line in lines[begin + 1 :] if line.strip()])
     return dict(zip(lines[begin].split("\t"), values.T, strict=True))
+
+
+def _left_over_deg(folder: Path) -> float:
+    """Return how far (RMS over frames and sensors) the solved model's sensors are from the real ones.
+
+    It is in a file that the tool names itself, in radians.
+    """
+    (path,) = folder.glob("*rientationErrors.sto")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    begin = lines.index("endheader") + 2
+    errors = np.array([[float(part) for part in line.split("\t")[1:]] for line in lines[begin:] if line.strip()])
+    return float(np.degrees(np.sqrt(np.mean(errors**2))))
 
 
 def _run_tool(folder: Path) -> None:

@@ -39,7 +39,7 @@ def solve(job: dict[str, Any]) -> dict[str, Any]:
     tool.set_sensor_to_opensim_rotations(straight)
     tool.set_results_directory(".")
     tool.set_output_motion_file(job["motion"])
-    tool.set_report_errors(False)
+    tool.set_report_errors(True)
     # Of its own accord OpenSim 4.6 ends after two seconds: the default range is "-Inf 2".
     tool.set_time_range(0, -math.inf)
     tool.set_time_range(1, math.inf)
