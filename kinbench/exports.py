@@ -49,9 +49,10 @@ class Export:
         """Return the export for a person: what of each dataset, under which licence, and what was left out."""
         lines = []
         for part in self.about["datasets"]:
+            persons, recordings = len(part["persons"]), len(part["recordings"])
             lines.append(
-                f"{part['name']}: {part['windows']} windows of {len(part['persons'])} persons in "
-                f"{len(part['recordings'])} recordings; licence {part['licence']}"
+                f"{part['name']}: {part['windows']} windows of {persons} person{'' if persons == 1 else 's'} in "
+                f"{recordings} recording{'' if recordings == 1 else 's'}; licence {part['licence']}"
                 f"{'' if part['redistributable'] else ', not to be passed on'}"
             )
             lines += [f"  left out  {key}: {reason}" for key, reason in part["excluded"].items()]

@@ -531,7 +531,8 @@ def bent(change):
     [
         (lambda a: 25 - a, "axes against the reference", "the angle's sign is turned"),
         (lambda a: np.where(np.arange(len(a))[:, None] % 50 < 5, a + 300, a), "angle range", "jumps of over 180"),
-        (lambda a: a + 150, "angle range", "mask those spans"),
+        (lambda a: a + 200, "angle range", "no matter of spans"),
+        (lambda a: np.where(np.arange(len(a))[:, None] % 50 < 5, a + 150, a), "angle range", "mask those spans"),
         (np.deg2rad, "angle unit", "looks like radians"),
     ],
 )

@@ -152,7 +152,7 @@ def test_frontal_angles_of_two_conventions_never_meet():
 @pytest.mark.parametrize(
     ("protocol", "entries", "says"),
     [
-        (UG, lab(1), "needs two persons, and 'lab' has 1"),
+        (UG, lab(1), "needs two persons or more, to fit on others than it tests; 'lab' has one\\."),
         (UA, lab(1), "needs two persons"),
         (CROSS_DATASET, lab(4), "needs two datasets.*only lab"),
         (CROSS_DATASET, [], "there is none"),

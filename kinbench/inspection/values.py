@@ -32,6 +32,9 @@ BEYOND_DOFS = 3
 """Angles of so many joints are not beyond their limits at once by an offset."""
 BENDING = ("hip_flexion", "knee_flexion", "ankle_dorsiflexion")
 _LEAST_SAMPLES = 50
+_MOSTLY = 0.5
+"""An angle that is out of its range for more of its samples than this is not mended by masking them."""
+_ELSEWHERE = "it is no matter of spans: check its zero, sign, unit and column where it comes from"
 
 
 # --- clock -----------------------------------------------------------------------------------------------------------
@@ -330,5 +333,5 @@ def _angle(name: str, column: FloatArray, other: str, remedy: str = "") -> Findi
     if dof.plane == "sagittal" and turned.min() >= dof.limits_deg[0] and turned.max() <= dof.limits_deg[1]:
         return Finding("angle range", "FAIL", where, f"{message}; its sign looks turned", float(outside.mean()), "sign",
                        "turn its sign")  # fmt: skip
-    mend = remedy or "mask those spans"
+    mend = remedy or ("mask those spans" if outside.mean() <= _MOSTLY else _ELSEWHERE)
     return Finding("angle range", "FAIL", where, f"{message}; {mend}", float(outside.mean()), "range", mend)

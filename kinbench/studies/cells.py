@@ -264,7 +264,8 @@ def meets(x: Sequence[float] | FloatArray, table: FloatArray, level: FloatArray,
         return Estimate(math.nan, n=n, reason=f"never: at {at[-1]:g} it is still {gap:.2g} away")
     reason = f"already at {at[0]:g}, the first measured" if value == at[0] else None
     if n < MIN_PERSONS:
-        return Estimate(value, n=n, reason=reason or f"{n} persons: an interval needs {MIN_PERSONS}")
+        few = f"{n} person{'' if n == 1 else 's'}: an interval needs {MIN_PERSONS}"
+        return Estimate(value, n=n, reason=reason or few)
     drawn = np.random.default_rng(20_250_101).integers(0, n, size=(RESAMPLES, n))
     found = _crossings(at, (table - level[:, None])[drawn].mean(axis=1), rising)
     low, high = np.quantile(found, [0.025, 0.975], method="inverted_cdf")

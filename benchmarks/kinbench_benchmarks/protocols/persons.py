@@ -156,7 +156,8 @@ def generalised(
     """Return (name, test persons, fit and validation) of every fold; raises ``NotApplicable`` where there is none."""
     count = len(persons.names)
     if count < 2:
-        raise NotApplicable(f"'{protocol}' needs two persons, and '{persons.dataset}' has {count}.")
+        held = f"'{persons.dataset}' has {'one' if count else 'nobody'}"
+        raise NotApplicable(f"'{protocol}' needs two persons or more, to fit on others than it tests; {held}.")
     if not tested:
         raise NotApplicable(f"Nobody has enough for '{protocol}': {'; '.join(notes)}.")
     folds = []
