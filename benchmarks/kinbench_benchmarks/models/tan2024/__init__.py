@@ -17,7 +17,7 @@ random. One scaling is fitted on all pre-training windows (theirs on each datase
 The study of masks, a line for each of ``GRID`` (patch 1, 2, 4 or 8; masked 0.0625, 0.125, 0.25, 0.375, 0.5 or 0.625)::
 
     kinbench pretrain STORES -t grf/treadmill -m 'ssl-transformer[patch=2,masked=0.25]' --to weights/p2-m25
-    kinbench run STORE -t grf/treadmill -p five-fold -m 'ssl-transformer[patch=2,masked=0.25]@weights/p2-m25'
+    kinbench run -d STORE -t grf/treadmill -p five-fold -m 'ssl-transformer[patch=2,masked=0.25]@weights/p2-m25'
 
 Motion transfer: ``begin`` from weights that were fitted on another labelled task with windows of the same length and
 rate; the encoder is taken, the head is new. ``mirror=true`` fills the sensors of a leg that has none with the other

@@ -27,6 +27,7 @@ from kinbench_benchmarks.training import (
     Shuffled,
     Stage,
     Validation,
+    load_into,
     masked_mse,
     quiet_torch,
     read_weights,
@@ -102,13 +103,17 @@ class SslTransformer:
         adapt_lr: float | None = None,
         mirror: bool = False,
         compat: Compat = None,
-        tune: Tune = "none",
+        tune: Tune | None = None,
     ) -> None:
-        given = {name: value for name, value in locals().items() if name not in _NOT_OF_A_RECIPE}
-        if compat not in (None, "code") or tune not in ("none", "head", "all"):
+        if compat not in (None, "code") or tune not in (None, "none", "head", "all"):
             raise UsageError(f"Expected compat 'code' and tune 'none', 'head' or 'all', got '{compat}' and '{tune}'.")
-        self.recipe = recipe_of(recipe, given)
-        self.mirror, self.compat, self.tune = bool(mirror), compat, tune
+        self.recipe = recipe_of(
+            recipe, patch=patch, width=width, layers=layers, heads=heads, feed_forward=feed_forward, dropout=dropout,
+            masked=masked, masking=masking, batch=batch, weight_decay=weight_decay, pretrain_steps=pretrain_steps,
+            pretrain_lr=pretrain_lr, probe_steps=probe_steps, probe_lr=probe_lr, tune_steps=tune_steps, tune_lr=tune_lr,
+            adapt_steps=adapt_steps, adapt_lr=adapt_lr,
+        )  # fmt: skip
+        self.mirror, self.compat, self.tune = bool(mirror), compat, tune or "none"
         self.notes: tuple[str, ...] = ()
         self._told = f"recipe {recipe}: {self.recipe}"
         self._training = Training()
@@ -309,18 +314,11 @@ class SslTransformer:
             )
         layout = Layout(tuple(meta["channels"]))
         targets = TargetScaling.from_arrays(arrays) if "targets/zero" in arrays else None
-        weights = {
-            name.removeprefix(NETWORK): torch.from_numpy(value)
-            for name, value in arrays.items()
-            if name.startswith(NETWORK)
-        }
-        dofs = 0 if targets is None else len(spec.dof_names)
         with quiet_torch(0):
+            dofs = 0 if targets is None else len(spec.dof_names)
             network = SslNetwork(len(layout.names), spec.window, dofs, self.recipe.shape)
-        try:
-            network.load_state_dict(weights)
-        except RuntimeError as error:
-            raise DataError(f"weights do not fit the network: {error}; fit the model again", where=folder) from error
+        weights = {name.removeprefix(NETWORK): value for name, value in arrays.items() if name.startswith(NETWORK)}
+        load_into(network, weights, where=folder)
         inputs = InputScaling.from_arrays(arrays, layout, mirror=self.mirror)
         return _State(spec, inputs, network.eval(), targets), tuple(meta["notes"])
 
@@ -336,9 +334,6 @@ class SslTransformer:
                 f"model '{self.card.name}' is pre-trained and has no answers yet: begin from its weights and call fit"
             )
         return state, state.targets
-
-
-_NOT_OF_A_RECIPE = ("self", "recipe", "mirror", "compat", "tune")
 
 
 def _answers(state: _State, spec: TaskSpec) -> bool:

@@ -70,7 +70,7 @@ RECIPES = {
 ``fast``: a twentieth of the weights on a quarter of the patches, which learn ten times as fast."""
 
 
-def recipe_of(name: str, overrides: dict[str, Any]) -> Recipe:
+def recipe_of(name: str, **overrides: Any) -> Recipe:
     """Return a recipe with those of its fields changed that are not None. Raises ``UsageError`` for what is none."""
     if name not in RECIPES:
         raise UsageError(
