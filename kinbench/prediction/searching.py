@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -60,10 +61,9 @@ def search(
     count as seen by whatever takes the settings. ``selector`` may fix settings, which are then not searched. In
     ``folder``, ``search.json`` is written after every trial; asked again with more trials it goes on (``force``
     begins anew). A trial that fails is kept with its reason. Raises ``UsageError`` for a model without a space, a
-    budget below one, or a folder that holds another search; ``KinbenchError`` where Optuna (the extra ``search``) is
-    not installed.
+    budget below one, a folder that holds another search, or where Optuna (the extra ``search``) is not installed.
     """
-    _require()
+    _optuna()
     if trials < 1:
         raise UsageError(f"Expected at least one trial, got {trials}.")
     space = _space(selector)
@@ -220,18 +220,19 @@ def _write(path: Path, plain: Mapping[str, Any]) -> None:
 # --- the sampler -----------------------------------------------------------------------------------------------------
 
 
-def _require() -> None:
+def _optuna() -> ModuleType:
+    """Return the library, which tells nobody of every study it makes; raises ``UsageError`` where it is not there."""
     try:
         import optuna
     except ImportError as error:
         raise UsageError("A search needs Optuna; install it with: pip install 'kinbench[search]'.") from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna
 
 
 def _suggest(space: Mapping[str, Real | Choice], trials: Sequence[Mapping[str, Any]], seed: int) -> dict[str, Setting]:
     """Return the next settings: a function of the space, the trials so far and the seed, and of nothing else."""
-    import optuna
-
+    optuna = _optuna()
     sampler = optuna.samplers.TPESampler(n_startup_trials=STARTUP, seed=_seed_of(seed, len(trials)))
     study = optuna.create_study(direction="minimize", sampler=sampler)
     distributions = {name: _distribution(range_) for name, range_ in space.items()}
@@ -252,8 +253,7 @@ def _seed_of(seed: int, number: int) -> int:
 
 
 def _distribution(range_: Real | Choice) -> Any:
-    import optuna
-
+    optuna = _optuna()
     if isinstance(range_, Real):
         return optuna.distributions.FloatDistribution(range_.low, range_.high, log=range_.log)
     # By its number: options may be of several kinds, and 1 and True are two of them.

@@ -11,6 +11,7 @@ from kinbench.provenance.weights import (
     Weights,
     digests_of,
     keepable,
+    liked_by,
     open_weights,
     read_card,
     seen_by,
@@ -19,6 +20,6 @@ from kinbench.provenance.weights import (
 
 __all__ = [
     "CARD", "FORMAT", "SEARCH", "SEARCH_FORMAT", "STATE", "Available", "Keepable", "Origin", "Search", "Weights",
-    "available", "begin", "digests_of", "fetch", "keepable", "located", "open_weights", "origin_of", "read_card",
-    "read_search", "seen_by", "sha256_of", "split",
+    "available", "begin", "digests_of", "fetch", "keepable", "liked_by", "located", "open_weights", "origin_of",
+    "read_card", "read_search", "seen_by", "sha256_of", "split",
 ]  # fmt: skip

@@ -184,6 +184,11 @@ def unknown_in(card: Mapping[str, Any]) -> str | None:
     return None
 
 
+def liked_by(card: Mapping[str, Any]) -> str | None:
+    """Return the store by whose inputs those of pre-training, in any stage of the weights, were weighted."""
+    return next((str(one["like"]["store"]) for one in _lineage(card) if one.get("like")), None)
+
+
 def _lineage(card: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Yield a card, then that of the weights that these began from, and so on."""
     while True:
