@@ -104,6 +104,39 @@ def test_people_come_from_the_table(lab):
     assert "no row of 'S03'" in third.attrs["absent"]["person"]
 
 
+BESIDE = """
+kinbench: 1
+dataset: {id: lab, version: "1", licence: CC0-1.0, redistributable: true}
+people: {ann: {height_m: 1.8}}
+person_columns: {mass_kg: weight, height_m: size}
+imu:
+  files: "{subject}.csv"
+  rate_hz: 60
+  gyr: {columns: [x, y, z], unit: rad/s}
+  sensors: {T: {segment: thigh_r, calibrate: auto}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (["1,2,3,70.5,1.7"] * 80, None),
+        (["1,2,3,70.5,1.7"] * 79 + ["1,2,3,71,1.7"], "mass_kg: weight: expected one number.*found 2 different"),
+        (["1,2,3,70500,170"] * 80, "person_columns.mass_kg.*between 2 and 350(.|\n)*person_columns.height_m"),
+    ],
+)
+def test_people_come_from_columns_of_their_recording(tmp_path, rows, words):
+    (tmp_path / "kinbench.yaml").write_text(BESIDE)
+    (tmp_path / "ann.csv").write_text("\n".join(["x,y,z,weight,size", *rows]))
+    (source,) = LabAdapter().find(tmp_path).sources
+    if words is not None:
+        with pytest.raises(DataError, match=words):
+            source.load()
+        return
+    told = source.load().attrs["person_table"]
+    assert (told["mass_kg"], told["height_m"]) == (70.5, 1.8), "what is written in the manifest has the last word"
+
+
 def test_the_manifest_has_the_last_word_on_a_person(lab):
     folder = lab()
     path = folder / "kinbench.yaml"

@@ -117,7 +117,7 @@ def take_inventory(manifest: Manifest, file: Path, root: Path) -> tuple[list[Pla
         override = overrides[identity]
         if override.exclude is None:
             key = Key(manifest.dataset.id, *identity)
-            person = _merged(people.get(identity[0]), manifest.people.get(identity[0]))
+            person = merged(people.get(identity[0]), manifest.people.get(identity[0]))
             plans.append(
                 Plan(
                     _resolved(manifest, identity), file, root, key, imu[identity], parts[identity], override, person,
@@ -137,8 +137,8 @@ def _people(manifest: Manifest, root: Path, subjects: Collection[str]) -> tuple[
     return read_people(manifest.person_table, path, subjects), (path,)
 
 
-def _merged(told: Person | None, written: Person | None) -> Person:
-    """Return the person by the table, and by the manifest where that says more or something else."""
+def merged(told: Person | None, written: Person | None) -> Person:
+    """Return the person as told, and as written by whoever knew better where that says more or something else."""
     facts = {} if told is None else told.model_dump(exclude_unset=True)
     return Person(**facts) if written is None else Person(**(facts | written.model_dump(exclude_unset=True)))
 

@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 from kinbench.errors import UsageError, suggest
 from kinbench.kinematics import PLUG_IN_GAIT
 from kinbench_adapters._formats.vendors import VENDORS
-from kinbench_adapters._lab.grammar.dataset import DatasetFacts, Person, PersonTable
+from kinbench_adapters._lab.grammar.dataset import DatasetFacts, Person, PersonNumber, PersonTable
 from kinbench_adapters._lab.grammar.files import named_reader
 from kinbench_adapters._lab.grammar.imu import Imu
 from kinbench_adapters._lab.grammar.recordings import Override, SyncFacts
@@ -66,6 +66,7 @@ class Manifest(Facts):
     activity: Activity = "unknown"
     people: dict[str, Person] = Field(default_factory=dict)
     person_table: PersonTable | None = None
+    person_columns: dict[PersonNumber, str] = Field(default_factory=dict)
     imu: Imu | None = None
     reference: Reference | None = None
     virtual: Virtual | None = None
@@ -76,6 +77,7 @@ class Manifest(Facts):
     def _fits_together(self) -> Manifest:
         problems = [
             *_stream_problems(self),
+            *_person_problems(self),
             *_activity_problems(self),
             *_virtual_problems(self),
             *_reference_problems(self),
@@ -99,6 +101,12 @@ def _stream_problems(manifest: Manifest) -> Iterator[str]:
         yield "reference: 'files' is missing: there is no imu in whose files it could stand"
     if manifest.imu is None and manifest.sync is not None:
         yield "'sync' needs an imu: virtual sensors are on the reference's clock"
+
+
+def _person_problems(manifest: Manifest) -> Iterator[str]:
+    imu = manifest.imu
+    if manifest.person_columns and (imu is None or imu.vendor is not None or imu.counter is not None):
+        yield "person_columns: they stand in the imu's files, row by row; there are no such files, so use 'people'"
 
 
 def _activity_problems(manifest: Manifest) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The people of a table that lies beside the recordings: what a manifest should not have to hold."""
+"""The people of a table beside the recordings, or of columns in them: what a manifest should not have to hold."""
 
 from __future__ import annotations
 
@@ -8,10 +8,21 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kinbench import schema
 from kinbench.errors import DataError, suggest
-from kinbench_adapters._lab.grammar.dataset import ID_FIELD, LENGTHS_M, PLAUSIBLE, Person, PersonColumn, PersonTable
+from kinbench_adapters._lab.grammar.dataset import (
+    ID_FIELD,
+    LENGTHS_M,
+    PLAUSIBLE,
+    Person,
+    PersonColumn,
+    PersonNumber,
+    PersonTable,
+)
 from kinbench_adapters._lab.spreadsheet import by_header, read_rows
+from kinbench_adapters._lab.tables import Table
 
 _UNTOLD = ("", "na", "n/a", "nan", "-", "unknown")
 _WORDS = ("sex", "condition", "affected_side")
@@ -43,6 +54,26 @@ def read_people(table: PersonTable, path: Path, subjects: Collection[str]) -> di
     if problems:
         raise DataError(problems, where=path)
     return people
+
+
+def person_in(columns: Mapping[PersonNumber, str], tables: Collection[Table]) -> Person:
+    """Return the person of a recording by columns of its files that hold one number in all their rows.
+
+    Raises ``DataError`` for a column that says several things, or nothing that can be believed.
+    """
+    facts: dict[str, Any] = {}
+    problems = []
+    for name, column in columns.items():
+        told = np.unique([value for table in tables if column in table.columns for value in table.single(column)])
+        try:
+            if told.size != 1:
+                raise DataError(f"{column}: expected one number in every row, found {told.size} different ones")
+            facts[name] = _number(name, PersonColumn(column=column), f"{told[0]:.7g}")  # as float32 holds it
+        except DataError as error:
+            problems += [f"person_columns.{name}: {text}" for text in error.problems]
+    if problems:
+        raise DataError(problems, where=next((table.path for table in tables), None))
+    return Person(**facts)
 
 
 def _delimited(path: Path) -> list[list[str]]:

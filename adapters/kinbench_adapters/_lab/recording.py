@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from kinbench_adapters._lab.grammar.directions import matrix_from_axes
 from kinbench_adapters._lab.grammar.recordings import SyncFacts
 from kinbench_adapters._lab.grammar.sensors import Calibrate, Rotation, Sensor
 from kinbench_adapters._lab.grammar.values import AUTO
-from kinbench_adapters._lab.inventory import Plan
+from kinbench_adapters._lab.inventory import Plan, merged
 from kinbench_adapters._lab.manifest import Manifest
+from kinbench_adapters._lab.people import person_in
 from kinbench_adapters._lab.references import columns_beside, read_reference
 from kinbench_adapters._lab.streams import Stream, imu_stream
 from kinbench_adapters._lab.wearing import side_of
@@ -34,6 +36,9 @@ def _read(plan: Plan, card: DatasetCard, version: str) -> Recording:
     manifest = plan.manifest
     sensors = {name: _turned(sensor, plan.override.sensors.get(name)) for name, sensor in manifest.sensors.items()}
     imu = _imu(plan, sensors)
+    if imu is not None and manifest.person_columns:
+        person = merged(person_in(manifest.person_columns, imu.tables.values()), plan.person)
+        plan = replace(plan, person=person)
     reference = read_reference(plan, imu)
     streams = {name: found for name, found in (("imu", imu), ("reference", reference)) if found is not None}
     mended = [] if imu is None or not imu.clock.mended else [{"step": "clock", **imu.clock.mended}]
@@ -59,7 +64,8 @@ def _imu(plan: Plan, sensors: Mapping[str, tuple[Sensor, Rotation]]) -> Stream |
     if manifest.imu is None:
         return None
     placements = [_placement(name, *pair, simulation=manifest.simulation) for name, pair in sensors.items()]
-    return imu_stream(manifest.imu, plan.imu, placements, beside=columns_beside(manifest))
+    beside = [*columns_beside(manifest), *manifest.person_columns.values()]
+    return imu_stream(manifest.imu, plan.imu, placements, beside=beside)
 
 
 def _absent(plan: Plan, imu: Stream | None, reference: Stream | None) -> dict[str, str]:

@@ -53,6 +53,7 @@ class Person(Facts):
 
 LENGTHS_M = {"m": 1.0, "cm": 0.01, "mm": 0.001}
 
+PersonNumber = Literal["age_y", "height_m", "mass_kg", "leg_length_m"]
 PersonField = Literal["sex", "age_y", "height_m", "mass_kg", "leg_length_m", "condition", "affected_side"]
 
 
