@@ -24,7 +24,7 @@ SOURCES = ("vqf", "device")
 BRIDGED_S = 0.1
 """Lost samples up to this long are drawn linearly for the filter; over a longer gap it starts anew."""
 SHORTEST_S = 1.0
-"""What is shorter between two gaps tells no orientation: a filter takes as long to settle."""
+"""What is shorter between two gaps tells VQF no orientation: it takes as long to settle."""
 HELD_S = 0.06
 """At the ends of what is known, the last value stands for the grid's next samples."""
 REST_S = 1.0
@@ -80,7 +80,7 @@ def _device(stream: Stream, index: int, segment: str) -> FloatArray:
     time_s = _clock_s(stream, index)[known]
     found = np.full((stream.time_s.size, 4), np.nan)
     smooth = quaternions(matrices(quat[known]))
-    for start, stop in _stretches(time_s, time_s):
+    for start, stop in _stretches(time_s, _clock_s(stream, index), 0.0):
         _draw(found, stream.time_s, time_s[start:stop], smooth[start:stop])
     return found
 
@@ -93,7 +93,7 @@ def _filtered(stream: Stream, index: int, segment: str, magnetometer: bool) -> F
     time_s = every_s[known]
     magnetic = _gapless(every_s, signals[2], time_s, segment) if magnetometer else None
     found = np.full((stream.time_s.size, 4), np.nan)
-    stretches = _stretches(time_s, every_s)
+    stretches = _stretches(time_s, every_s, SHORTEST_S)
     if not stretches:
         raise DataError(f"the sensor on {segment} has no {SHORTEST_S:g} s of acceleration and angular rate together")
     for start, stop in stretches:
@@ -149,16 +149,16 @@ def _valid(stream: Stream, index: int) -> BoolArray:
     return np.asarray(stream.imu["valid"].values[:, index], dtype=bool)
 
 
-def _stretches(time_s: FloatArray, every_s: FloatArray) -> list[tuple[int, int]]:
+def _stretches(time_s: FloatArray, every_s: FloatArray, least_s: float) -> list[tuple[int, int]]:
     """Return the stretches [start, stop) of known samples between gaps, those that last long enough."""
-    if time_s.size < 2:
+    if every_s.size < 2 or not time_s.size:
         return []
     longest_s = max(BRIDGED_S, 1.5 * float(np.median(np.diff(every_s))))
     edges = [0, *(np.flatnonzero(np.diff(time_s) > longest_s) + 1).tolist(), time_s.size]
     return [
         (start, stop)
         for start, stop in pairwise(edges)
-        if time_s[stop - 1] - time_s[start] >= SHORTEST_S
+        if time_s[stop - 1] - time_s[start] >= least_s
     ]
 
 

@@ -92,6 +92,9 @@ class OpenSenseIk(Filter):
         Raises ``DataError`` where OpenSim refuses the model or the frames, with its reason, and where the model has no
         coordinate for an angle that is asked for.
         """
+        strange = [name for name in stream.dofs if name not in _COORDINATES]
+        if strange:
+            raise DataError(f"OpenSim has no coordinate that is {', '.join(strange)}")
         segments = [str(name) for name in stream.imu["segment"].values if str(name) in BODIES]
         if not segments:
             raise DataError("there is no sensor on trunk, pelvis or legs")
@@ -103,8 +106,9 @@ class OpenSenseIk(Filter):
         }  # fmt: skip
         posed = {segment: self._posed(stream, quat, segments) for segment, quat in standing.items()}
         base = "pelvis" if "pelvis" in segments else segments[0]
-        turn = _facing_x(posed[base][0], self.heading_axis)
-        posed, standing = ({name: _turned(turn, quat) for name, quat in some.items()} for some in (posed, standing))
+        ahead, aside = _facing(posed[base][0], self.heading_axis)
+        posed = {segment: _turned(aside, quat) for segment, quat in posed.items()}
+        standing = {segment: _turned(ahead, quat) for segment, quat in standing.items()}
         known = np.all([np.isfinite(quat).all(axis=1) for quat in standing.values()], axis=0)
         if not known.any():
             raise DataError("at no instant do all of its sensors have an orientation")
@@ -168,16 +172,19 @@ def _model_file(path: str) -> Path:
     return Path(path).resolve()
 
 
-def _facing_x(quat: FloatArray, axis: str) -> FloatArray:
-    """Return the turn (4,) of the world about Y after which the base sensor's heading axis points along X.
+def _facing(quat: FloatArray, axis: str) -> tuple[FloatArray, FloatArray]:
+    """Return the turns (4,) of the world about Y after which the base's heading axis points along X, and along -Z.
 
-    IMUPlacer turns the pose so, but the frames that are solved come as they are: facing elsewhere, the pelvis begins
-    far from where the model stands, and the solver does not always find its way (OpenSim 4.6).
+    The frames that are solved are to face X: facing elsewhere, the pelvis begins far from where the model stands, and
+    the solver does not always find its way. The pose is to face aside: IMUPlacer (OpenSim 4.6) measures in space by
+    how much the base is to be turned to X, not in the horizontal, so that an axis that is tilted by 16 degrees is
+    taken to be 16 degrees off when it faces X, and rightly 90 degrees off when it faces aside.
     """
     letter = "xyz".index(axis.lstrip("-"))
-    ahead = matrices(quat)[:, letter] * (-1.0 if axis.startswith("-") else 1.0)
-    half = np.arctan2(ahead[2], ahead[0]) / 2
-    return np.array([np.cos(half), 0.0, np.sin(half), 0.0])
+    heading = matrices(quat)[:, letter] * (-1.0 if axis.startswith("-") else 1.0)
+    to_x = float(np.arctan2(heading[2], heading[0]))
+    ahead, aside = (np.array([np.cos(half), 0.0, np.sin(half), 0.0]) for half in (to_x / 2, (to_x + np.pi / 2) / 2))
+    return ahead, aside
 
 
 def _turned(turn: FloatArray, quat: FloatArray) -> FloatArray:
@@ -193,9 +200,9 @@ def _thinned(known: NDArray[np.bool_], every: int) -> NDArray[np.int64]:
 
 def _angle(dof: str, table: Mapping[str, FloatArray], about: Mapping[str, Any], model: Path) -> FloatArray:
     """Return one of the schema's angles in degrees; a knee that the model bends backwards is turned round."""
-    coordinate = _COORDINATES.get(dof, "")
+    coordinate = _COORDINATES[dof]
     if coordinate not in table:
-        raise DataError(f"the model has no coordinate that is {dof}", where=model)
+        raise DataError(f"the model has no coordinate '{coordinate}', which is {dof}", where=model)
     low, high = about["coordinates"][coordinate]
     backwards = coordinate.startswith("knee_angle") and high <= _SEEN_FROM_BEHIND_DEG < -low
     return -table[coordinate] if backwards else table[coordinate]
