@@ -18,8 +18,9 @@ Reported = tuple[float, float] | float | None
 class Measure:
     """Which of our results stand for a number: all that a field leaves empty is left to the other part of the cell.
 
-    ``settings`` are those of the model, None for one that must not be set. ``pretrained`` is whether the model began
-    from weights (None: either). ``condition`` is what a study's folds must have. ``dofs`` are averaged; none means all.
+    ``variant`` is one of the task by name (``/oriented``, behind it). ``settings`` are those of the model, None for one
+    that must not be set. ``pretrained`` is whether the model began from weights (None: either). ``condition`` is what a
+    study's folds must have. ``dofs`` are averaged; none means all.
     """
 
     protocol: str = ""
@@ -30,6 +31,7 @@ class Measure:
     settings: Mapping[str, Setting | None] = field(default_factory=dict)
     pretrained: bool | None = None
     condition: Mapping[str, Setting] = field(default_factory=dict)
+    variant: str = ""
 
     def joined(self, other: Measure) -> Measure:
         """Return this measure with what it leaves empty taken from another."""
@@ -38,8 +40,13 @@ class Measure:
             dofs=self.dofs or other.dofs, metric=self.metric or other.metric or "rmse",
             settings={**other.settings, **self.settings},
             pretrained=other.pretrained if self.pretrained is None else self.pretrained,
-            condition={**other.condition, **self.condition},
+            condition={**other.condition, **self.condition}, variant=self.variant or other.variant,
         )  # fmt: skip
+
+    @property
+    def task_name(self) -> str:
+        """The task, or the variant of it that is meant."""
+        return f"{self.task}{self.variant}"
 
     @property
     def selector(self) -> str:
@@ -56,7 +63,7 @@ def commands(measures: Iterable[Measure]) -> tuple[str, ...]:
     """Return how to make results that some measures stand for: one command for each protocol and model."""
     tasks: dict[tuple[str, str], dict[str, None]] = {}
     for measure in measures:
-        tasks.setdefault((measure.protocol, measure.selector), {})[measure.task] = None
+        tasks.setdefault((measure.protocol, measure.selector), {})[measure.task_name] = None
     return tuple(
         f"kinbench run --protocol {protocol} {' '.join(f'--task {task}' for task in mine)} --model '{selector}'"
         for (protocol, selector), mine in tasks.items()

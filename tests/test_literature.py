@@ -5,6 +5,7 @@ import json
 import pytest
 from result_cases import protocol, result
 
+from kinbench import plugins
 from kinbench.literature import compare, typeset, verdicts
 from kinbench.publications import Claim, Column, Contrast, Measure, Paper, PublishedTable, Row
 
@@ -118,3 +119,25 @@ def test_the_whole_is_text_markdown_json_and_files(tmp_path):
         assert "reported" in text and "measured here" in text and "SIMULATION" in text and "no data" in text
     paths = found.write(tmp_path / "papers")
     assert json.loads(paths[1].read_text())["tables"][0]["lines"][1]["values"]["flexion"] == {"mean": 5.0, "sd": 1.0}
+
+
+def test_our_papers_name_tasks_protocols_and_models_that_there_are():
+    known = {kind: set(plugins.find(kind)) for kind in ("tasks", "protocols", "models")}
+    for plugin in plugins.find("papers").values():
+        for measure in _measures(plugin.load()):
+            assert measure.task_name in known["tasks"], measure
+            assert measure.protocol in known["protocols"], measure
+            assert measure.model in known["models"], measure
+            settings = plugins.settings_of(plugins.get("models", measure.model).load())
+            assert settings is None or set(measure.settings) <= set(settings), measure
+
+
+def _measures(paper):
+    for table in paper.tables:
+        for row in table.rows:
+            if row.measure is not None:
+                yield from (row.measure.joined(column.measure) for column in table.columns)
+    for claim in paper.claims:
+        for contrast in claim.contrasts:
+            yield contrast.better
+            yield contrast.worse

@@ -50,7 +50,7 @@ def _stands(result: Result, measure: Measure) -> bool:
         result.done
         and result.limit is None
         and result.protocol.name == measure.protocol
-        and result.task.name == measure.task
+        and result.task.name == measure.task_name
         and result.model.name == measure.model
         and all(settings.get(name) == value for name, value in measure.settings.items())
         and measure.pretrained in (None, begun)
