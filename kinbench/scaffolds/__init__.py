@@ -17,7 +17,7 @@ from kinbench import plugins
 from kinbench.errors import UsageError
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-LONGEST = 40
+LONGEST = 30
 _PLACES = {
     "pyproject.toml": "pyproject.toml", "README.md": "README.md", "model.py": "src/my_lstm/__init__.py",
     "test_model.py": "tests/test_my_lstm.py",
