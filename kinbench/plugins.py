@@ -37,14 +37,14 @@ class Plugin:
         """
         if self.rivals:
             raise UsageError(
-                f"{_singular(self.kind)} '{self.name}' is registered by both {self.distribution} and "
+                f"{singular(self.kind)} '{self.name}' is registered by both {self.distribution} and "
                 f"{' and '.join(self.rivals)}; uninstall all but one."
             )
         try:
             return self.entry.load()
         except (Exception, SystemExit) as error:
             raise KinbenchError(
-                f"{_singular(self.kind)} '{self.name}' of {self.distribution} {self.version} cannot be loaded from "
+                f"{singular(self.kind)} '{self.name}' of {self.distribution} {self.version} cannot be loaded from "
                 f"'{self.entry.value}': {type(error).__name__}: {error}; mend or uninstall that package."
             ) from error
 
@@ -70,7 +70,7 @@ def get(kind: Kind, name: str) -> Plugin:
     """Return one plugin; raises ``UsageError`` with the closest name where there is none."""
     known = find(kind)
     if name not in known:
-        raise UsageError(f"There is no {_singular(kind)} '{name}'.{suggest(name, list(known))}")
+        raise UsageError(f"There is no {singular(kind)} '{name}'.{suggest(name, list(known))}")
     return known[name]
 
 
@@ -83,18 +83,18 @@ def create(kind: Kind, selector: str) -> Any:
     try:
         name, settings = parse_selector(selector)
     except ValueError as error:
-        raise UsageError(f"{_singular(kind)}: {error}.") from error
+        raise UsageError(f"{singular(kind)}: {error}.") from error
     factory = get(kind, name).load()
     known = settings_of(factory)
     strange = [key for key in settings if known is not None and key not in known]
     if strange:
         raise UsageError(
-            f"{_singular(kind)} '{name}' has no setting {', '.join(strange)}.{suggest(strange[0], list(known or ()))}"
+            f"{singular(kind)} '{name}' has no setting {', '.join(strange)}.{suggest(strange[0], list(known or ()))}"
         )
     try:
         return factory(**settings)
     except (TypeError, ValueError) as error:
-        raise UsageError(f"{_singular(kind)} '{name}' does not take these settings: {error}.") from error
+        raise UsageError(f"{singular(kind)} '{name}' does not take these settings: {error}.") from error
 
 
 def settings_text(selector: str) -> str:
@@ -114,5 +114,6 @@ def settings_of(factory: Any) -> dict[str, Any] | None:
     return {p.name: None if p.default is p.empty else p.default for p in parameters if p.kind is not p.VAR_POSITIONAL}
 
 
-def _singular(kind: Kind) -> str:
+def singular(kind: Kind) -> str:
+    """Return what one plugin of a kind is called."""
     return kind if kind == "weights" else kind.removesuffix("s")

@@ -111,7 +111,7 @@ def _dataset_info(name: str, data: Folder) -> dict[str, Any]:
 def _plugin_info(plugin: plugins.Plugin) -> dict[str, Any]:
     loaded = plugin.load()
     card = getattr(loaded, "card", loaded)
-    described: dict[str, Any] = {"kind": plugin.kind.removesuffix("s"), "name": plugin.name}
+    described: dict[str, Any] = {"kind": plugins.singular(plugin.kind), "name": plugin.name}
     described |= {"from": f"{plugin.distribution} {plugin.version}"}
     if isinstance(loaded, Task):
         described |= asdict(loaded) | {"channels_in": len(loaded.channel_names)}

@@ -10,7 +10,7 @@ from typing import Any
 
 from kinbench import plugins
 from kinbench.contracts import Model, StartedModel
-from kinbench.errors import UsageError, suggest
+from kinbench.errors import DataError, KinbenchError, UsageError, suggest
 from kinbench.files import digest
 from kinbench.protocol import Seen
 from kinbench.provenance.registry import located
@@ -90,4 +90,12 @@ def begin(model: Model, origin: Origin, selector: str) -> None:
         raise UsageError(
             f"The model '{selector}' cannot begin from weights: it has no 'begin'. Leave '@{origin.name}' out."
         )
-    model.begin(origin.folder)
+    try:
+        model.begin(origin.folder)
+    except KinbenchError:
+        raise
+    except Exception as error:  # whatever a plugin does, it is told as the plugin's doing
+        raise DataError(
+            f"the model '{selector}' could not take up these weights: {type(error).__name__}: {error}",
+            where=origin.folder,
+        ) from error

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinbench.errors import LeakError
-from kinbench.protocol import Fold, Role, Transform, check_answers, check_causal, check_leaks
-from kinbench.recording import Key, Span, TaskEntry
+from kinbench.protocol import Fold, Role, Seen, Transform, check_answers, check_causal, check_leaks
+from kinbench.recording import Key, Placement, Span, TaskEntry, imu_dataset
 from kinbench.tasks import Task
-from kinbench.windows import Piece, Samples, TaskData, find_copies, samples_of
+from kinbench.windows import Piece, Samples, TaskData, find_copies, samples_of, sketch_of
 
 FloatArray = NDArray[np.float64]
 Progress = Callable[[int, int, str], None]
@@ -180,6 +180,27 @@ def _pre_trained(name: str, person: str = "lab/S1") -> None:
     _check(replace(_fold(), test_persons=(person,)), entries, trained_on=(name,))
 
 
+def _seen_by_weights(name: str) -> None:
+    _check(_fold(), seen=(Seen("the weights 'w'", (name,)),))
+
+
+def _seen_under_another_name() -> None:
+    values = _recordings({})
+    numbers = {key: _sketch(values[key]) for key in values}
+    known = dict.fromkeys(numbers["lab/S1/1/walk"], "borrowed/Q7/1/walk")
+    _check(_fold(), seen=(Seen("the search 's'", ("borrowed/Q7",), samples=known),), sketch=numbers.__getitem__)
+
+
+def _sketch(values: FloatArray) -> tuple[int, ...]:
+    """Return what (n, 6) readings of one sensor are known by, under any name."""
+    signals = {
+        "acc": (values[:, None, :3], {"units": "m s-2", "frame": "sensor", "kind": "specific_force"}),
+        "gyr": (values[:, None, 3:], {"units": "rad s-1", "frame": "sensor"}),
+    }
+    time_s = np.arange(len(values)) / TASK.rate_hz
+    return sketch_of(imu_dataset(time_s, [Placement("shank", "shank_r", "right")], signals))
+
+
 def _as_another(change: Callable[[FloatArray], FloatArray]) -> None:
     disguised = np.concatenate([change(np.gradient(walk(1), axis=0) * 20), change(walk(1))], axis=1)
     _check(_fold(), copies=find_copies([_data({4: disguised})]))
@@ -249,6 +270,10 @@ PLANTED: tuple[PlantedLeak, ...] = (
                 lambda: _pre_trained("lab/S1"), ("names lab/S1", "lab/S1 is tested")),
     PlantedLeak("L1.5", "pre-trained on a set that holds the person by another name", "check_leaks, pre-training",
                 lambda: _pre_trained("amass/BMLmovi*", "movi/Subject_5"), ("amass/BMLmovi*", "Subject_5 is tested")),
+    PlantedLeak("L1.5", "weights that learnt from the tested person", "check_leaks, pre-training",
+                lambda: _seen_by_weights("lab/S1"), ("the weights 'w' learnt from lab/S1", "lab/S1 is tested")),
+    PlantedLeak("L1.5", "a search that saw the tested recording under another name", "check_leaks, pre-training",
+                _seen_under_another_name, ("borrowed/Q7/1/walk, the same recording as lab/S1/1/walk", "is tested")),
     PlantedLeak("L2.1", "the target among the inputs, by another name and unit", "check_answers, lines",
                 _renamed_target, ("shank_r/acc/x", "knee_flexion_r itself")),
     PlantedLeak("L2.1", "the target among the inputs, as the difference of two", "check_answers, lines",
