@@ -13,7 +13,7 @@ from test_rapp2021_parts import DOFS, SEGMENTS, spec_of, toy
 
 from kinbench import kinematics, plugins, virtual_imu
 from kinbench.contracts import AdaptiveModel, Searchable, SelfNormalisingModel, StartedModel, TrainedModel, Training
-from kinbench.errors import DataError, UsageError
+from kinbench.errors import DataError, NotApplicable, UsageError
 from kinbench.protocol import Fold
 from kinbench.runner.cells import ModelChoice
 from kinbench.windows import Batches
@@ -250,10 +250,10 @@ def test_the_search_gives_what_the_closed_form_gives(sets):
 
 def test_a_task_without_orientations_or_with_another_joint_is_refused(sets):
     train, valid, _ = sets
-    with pytest.raises(DataError, match="take its variant 'joint-pair/knee/oriented'"):
+    with pytest.raises(NotApplicable, match="take its variant 'joint-pair/knee/oriented'"):
         FACTORIES["rapp2021"]().fit(replace(train, orientations=None), valid, seed=0)
     other = replace(train, spec=replace(train.spec, dof_names=DOFS["hip"]))
-    with pytest.raises(DataError, match="one joint's DoFs and the two segments beside it"):
+    with pytest.raises(NotApplicable, match="one joint's DoFs and the two segments beside it"):
         FACTORIES["rapp2021"]().fit(other, valid, seed=0)
 
 

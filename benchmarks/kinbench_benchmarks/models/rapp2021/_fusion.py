@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kinbench import schema
 from kinbench.contracts import ModelCard, Training
-from kinbench.errors import DataError, UsageError
+from kinbench.errors import NotApplicable, UsageError
 from kinbench.kinematics import matrices
 from kinbench.windows import Batches, TaskSpec, Unlabelled
 from kinbench_benchmarks.models._network import count_parameters
@@ -26,7 +26,7 @@ from kinbench_benchmarks.models.rapp2021._networks import OrientationNetwork
 from kinbench_benchmarks.models.rapp2021._recipes import ORIENTATION, chosen, override
 from kinbench_benchmarks.models.rapp2021._topdown import carry, joint_dofs
 from kinbench_benchmarks.training import load_into
-from kinbench_benchmarks.weights import plain, read_weights, write_weights
+from kinbench_benchmarks.weights import read_weights, write_weights
 
 FloatArray = NDArray[np.float64]
 
@@ -120,7 +120,7 @@ class Fusion:
         self._angles.prepare(training)
 
     def fit(self, train: Batches, valid: Batches, *, seed: int) -> None:
-        """Train both networks, then learn the shares. Raises ``DataError`` for a task without orientations."""
+        """Train both networks, then learn the shares. Raises ``NotApplicable`` for a task without orientations."""
         _check(train)
         self._angles.fit(train, valid, seed=seed)
         self._network = _orientations.fit(
@@ -155,23 +155,20 @@ class Fusion:
         return blend.of(alpha, self._carried(x, starts))
 
     def save(self, folder: Path) -> None:
-        """Write both networks and the shares into an existing folder, the angles' as a ``Conv1d``'s in ``angles``."""
+        """Write both networks and the shares into an existing folder."""
         network, blend = self._state()
-        inner = folder / "angles"
-        inner.mkdir()
-        self._angles.save(inner)
-        weights = {f"{_ORIENTATION}{name}": value for name, value in plain(network.state_dict()).items()}
-        write_weights(
-            folder, self.card, self._angles.spec, {**weights, "share": blend.share, "scale": blend.scale},
-            notes=self.notes,
-        )  # fmt: skip
+        weights = {f"{_ORIENTATION}{name}": value for name, value in network.state_dict().items()}
+        arrays = {**self._angles.arrays(), **weights, "share": blend.share, "scale": blend.scale}
+        write_weights(folder, self.card, self._angles.spec, arrays, notes=self.notes)
 
     def load(self, folder: Path) -> None:
         """Take up what ``save`` wrote. Raises ``DataError`` where it is of a network of another shape."""
         spec, arrays, meta = read_weights(folder, self.card)
-        self._angles.load(folder / "angles")
+        self._angles.take_up(spec, arrays, folder)
         network = _orientations.build(spec, self._recipe)
-        names = {name.removeprefix(_ORIENTATION): value for name, value in arrays.items() if _ORIENTATION in name}
+        names = {
+            name.removeprefix(_ORIENTATION): value for name, value in arrays.items() if name.startswith(_ORIENTATION)
+        }
         load_into(network, names, where=folder)
         self._network, self._blend = network, Blend(arrays["share"], arrays["scale"])
         self.notes = tuple(meta["notes"])
@@ -274,7 +271,7 @@ def _held(x: Float32Array) -> NDArray[np.bool_]:
 
 
 def _check(batches: Batches) -> None:
-    """Raise ``DataError`` unless windows hold two segments with gyroscopes and orientations, and their joint's DoFs."""
+    """Raise ``NotApplicable`` unless windows hold two segments with gyroscopes, orientations and their joint's DoFs."""
     spec, problems = batches.spec, []
     if batches.orientations is None:
         problems.append(
@@ -289,7 +286,7 @@ def _check(batches: Batches) -> None:
     if missing:
         problems.append(f"rapp2021 needs the angular rate of {' and '.join(missing)}")
     if problems:
-        raise DataError(problems)
+        raise NotApplicable("; ".join(problems))
 
 
 def _bare(segment: str) -> str:

@@ -17,7 +17,7 @@ from kinbench.windows import Batches, TaskSpec
 from kinbench_benchmarks import training
 from kinbench_benchmarks.models._network import Fitted, NetworkModel
 from kinbench_benchmarks.models._state import FEW_WINDOWS, Float32Array, Scaling
-from kinbench_benchmarks.models._windows import ScaledWindows, mean_square, squared_error
+from kinbench_benchmarks.models._windows import ScaledWindows, Targets, mean_square, squared_error
 from kinbench_benchmarks.models.rapp2021._augmentation import COMPAT_CODE
 from kinbench_benchmarks.models.rapp2021._recipes import Recipe, TwoStages
 from kinbench_benchmarks.weights import NETWORK, read_weights
@@ -97,6 +97,22 @@ class CroppedModel(NetworkModel):
         sizes = {name.removeprefix(NETWORK): array.shape for name, array in arrays.items() if name.startswith(NETWORK)}
         self.shape = replace(self.shape, **self.shape_of(sizes))
         super().load(folder)
+
+    def arrays(self) -> dict[str, Any]:
+        """Return all that it knows as arrays by name, for a model that holds it as a part."""
+        fitted = self._state()
+        weights = {f"{NETWORK}{name}": value for name, value in fitted.network.state_dict().items()}
+        return {**weights, **fitted.scaling.arrays(), **fitted.targets.arrays()}
+
+    def take_up(self, spec: TaskSpec, arrays: Mapping[str, Any], where: Path) -> None:
+        """Take up what ``arrays`` gave. Raises ``DataError`` where it is of another network."""
+        weights = {name.removeprefix(NETWORK): value for name, value in arrays.items() if name.startswith(NETWORK)}
+        self.shape = replace(self.shape, **self.shape_of({name: value.shape for name, value in weights.items()}))
+        scaling = Scaling.from_arrays(arrays)
+        with training.quiet_torch(0):
+            network = self.build(spec, scaling)
+        training.load_into(network, weights, where=where)
+        self._fitted = Fitted(spec, scaling, Targets.from_arrays(arrays), network)
 
     def _learn(
         self, fitted: Fitted, train: Batches, valid: Batches, schedule: Any, what: str, *, seed: int,
