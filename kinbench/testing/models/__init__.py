@@ -38,7 +38,7 @@ def check_model(factory: Factory, spec: TaskSpec | None = None) -> None:
     A model that raises ``NotApplicable`` in ``fit`` for a task is believed, and not held to anything on it.
     """
     fits = False
-    for trial in _trials(factory, _cohorts(spec)):
+    for trial in _trials(factory, _cohorts(factory, spec)):
         answers.check_card(trial)
         if not _applies(trial):
             continue
@@ -60,7 +60,7 @@ def examine(
     What a model raises where it should not is a breach too. ``cohorts`` are made-up ones of two tasks of ours, unless
     said.
     """
-    trials = list(_trials(factory, cohorts or _cohorts(None)))
+    trials = list(_trials(factory, cohorts or _cohorts(factory, None)))
     rows, steps = [], len(trials) * len(PROMISES)
     for number, trial in enumerate(trials):
         for done, finding in enumerate(_findings(trial)):
@@ -77,8 +77,9 @@ def made_up(task: Task) -> MadeUp:
     return MadeUp(spec, oriented=task.orientations)
 
 
-def _cohorts(spec: TaskSpec | None) -> tuple[Cohort, ...]:
-    return tuple(MadeUp(each) for each in ((spec,) if spec else (PAIR, BODY)))
+def _cohorts(factory: Factory, spec: TaskSpec | None) -> tuple[Cohort, ...]:
+    oriented = bool(getattr(factory(), "oriented", False))
+    return tuple(MadeUp(each, oriented=oriented) for each in ((spec,) if spec else (PAIR, BODY)))
 
 
 def _trials(factory: Factory, cohorts: Sequence[Cohort]) -> Iterator[Trial]:
