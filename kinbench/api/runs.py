@@ -178,15 +178,20 @@ def leaderboard(
     tasks: Names = None,
     datasets: Names = None,
     metric: str = "rmse",
+    ceilings: bool = False,
     results: Folder = None,
 ) -> Board:
-    """Return the tables made from results alone; a board shows itself in a notebook and can ``write(folder)``."""
+    """Return the tables made from results alone; a board shows itself in a notebook and can ``write(folder)``.
+
+    With ``ceilings`` each ends with what its models would score if the test offsets were told them: no results.
+    """
     return boards.board(
         read_results(results),
         protocols=listed(protocols),
         tasks=listed(tasks),
         datasets=listed(datasets),
         metric=metric,
+        ceilings=ceilings,
     )
 
 

@@ -326,6 +326,9 @@ def leaderboard(
     task: Annotated[Names, typer.Option("--task", "-t", metavar="NAME", help="Task; repeatable.")] = None,
     dataset: Annotated[Names, typer.Option("--dataset", "-d", metavar="NAME", help="Dataset; repeatable.")] = None,
     metric: Annotated[str, typer.Option("--metric", metavar="NAME", help="First column; ranks go by RMSE.")] = "rmse",
+    ceilings: Annotated[
+        bool, typer.Option("--ceilings", help="Also show each model with the test offset told: no result, no rank.")
+    ] = False,
     write: Annotated[
         Path | None, typer.Option("--write", metavar="DIR", help="Also write the tables into this folder.")
     ] = None,
@@ -334,7 +337,9 @@ def leaderboard(
     quiet: Quiet = False,
 ) -> None:
     """Show the leaderboard, made from results alone."""
-    board = kinbench.leaderboard(protocols=protocol, tasks=task, datasets=dataset, metric=metric, results=results)
+    board = kinbench.leaderboard(
+        protocols=protocol, tasks=task, datasets=dataset, metric=metric, ceilings=ceilings, results=results
+    )
     if write is not None:
         for path in board.write(write):
             display.say(f"wrote {path}", quiet)

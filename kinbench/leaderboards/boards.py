@@ -117,11 +117,14 @@ def board(
     datasets: Names = None,
     metric: str = "rmse",
     view: View = "test",
+    ceilings: bool = False,
 ) -> Board:
     """Return the tables of some results. The order of the results plays no part.
 
     ``protocols``, ``tasks`` and ``datasets`` take one name or several; None means all. ``metric`` comes first in the
-    columns; ranks go by RMSE all the same. ``view`` is the headline or the longer test. Raises ``UsageError`` for a
+    columns; ranks go by RMSE all the same. ``view`` is the headline or the longer test. With ``ceilings``, each table
+    ends with what its models would score if every person's mean error were told them: no results, and never ranked.
+    Raises ``UsageError`` for a
     metric, protocol, task or dataset that the results do not have.
     """
     results = list(results)
@@ -130,7 +133,7 @@ def board(
     known = sorted({name for found in groups for name in found.first.metrics})
     if groups and metric not in known:
         raise UsageError(f"There is no metric '{metric}' in these results.{suggest(metric, known)}")
-    made = (_table(found, metric, view) for found in groups)
+    made = (_table(found, metric, view, ceilings) for found in groups)
     return Board(tuple(table for table in made if table is not None))
 
 
@@ -180,7 +183,7 @@ def _csv(frame: pd.DataFrame) -> str:
 # --- one table -------------------------------------------------------------------------------------------------------
 
 
-def _table(found: Group, metric: str, view: View) -> Table | None:
+def _table(found: Group, metric: str, view: View, ceilings: bool) -> Table | None:
     first = found.first
     transfer = first.protocol.scope == "datasets"
     shown = tuple(dict.fromkeys((metric, *_ALWAYS)))
@@ -208,7 +211,21 @@ def _table(found: Group, metric: str, view: View) -> Table | None:
         matrices=_matrices(frame) if columns == PAIR else {}, marks=_marks(found) if columns == PAIR else None,
         conditions=tuple(name for name in columns if name not in PAIR),
         simulation=any(result.simulation for result in found.every),
+        ceilings=_ceilings(grids) if ceilings else None,
     )  # fmt: skip
+
+
+def _ceilings(grids: Mapping[Place, Grid]) -> pd.DataFrame:
+    """Return one row per model and place: the mean error with the test offset gone (``centred_rmse``), over persons."""
+    rows = []
+    for place, grid in grids.items():
+        for model in grid.models:
+            summary = summarise(grid.by_person(model, "centred_rmse"))
+            rows.append({
+                **dict(place), "model": model, "ceiling": summary.mean, "ceiling_sd": summary.deviation,
+                "n": len(grid.persons_of(model)),
+            })  # fmt: skip
+    return pd.DataFrame(rows, columns=None if rows else ["model", "ceiling", "ceiling_sd", "n"])
 
 
 def _grids(found: Group, view: View) -> dict[Place, Grid]:

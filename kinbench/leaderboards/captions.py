@@ -8,7 +8,7 @@ from kinbench.leaderboards.grids import Grid, Place, Ranking
 from kinbench.leaderboards.selection import Group, data_of
 from kinbench.leaderboards.tables import SIMULATION
 from kinbench.results import View
-from kinbench.statistics import MIN_PERSONS
+from kinbench.statistics import MIN_PERSONS, mean
 
 _BETTER = {"lower": "lower is better", "higher": "higher is better", "zero": "nearer to zero is better"}
 
@@ -41,6 +41,7 @@ def caption(
         sentences.append("These are the longer test spans, not the headline.")
     if first.task.definition.get("quantity", "angle") != "angle":
         sentences.append(_PHASES["swing" if view == "test_swing" else "stance"])
+    sentences += [] if transfer or len(grids) > 1 else _ceiling(next(iter(grids.values())), unit)
     sentences += _rank_words(first.protocol.ranks, grids, rankings)
     sentences += _missing_words(grids, metrics)
     if found.limited:
@@ -94,6 +95,19 @@ def _rank_words(ranks: bool, grids: Mapping[Place, Grid], rankings: Mapping[Plac
             )
     words.append("Coverage is the share of persons and seeds that were scored.")
     return words
+
+
+def _ceiling(grid: Grid, unit: str) -> list[str]:
+    """Say how far the best model would come whose constant errors somebody took off: what is left is its course."""
+    told = {model: grid.by_person(model, "centred_rmse") for model in grid.models}
+    means = {model: mean(values.values()) for model, values in told.items() if values}
+    if not means:
+        return []
+    best = min(means, key=lambda model: (means[model], model))
+    return [
+        f"Ceiling, not a result: told every person's mean error, {best} would be left with an RMSE of "
+        f"{means[best]:.2f} {unit}."
+    ]
 
 
 def _left_out(found: Group) -> list[str]:

@@ -14,6 +14,7 @@ from tabulate import tabulate
 DASH = "–"
 WIDTH = 110
 """Columns of a caption in a terminal."""
+CEILING = "Ceiling, not a result: each model with every person's mean error of each angle told to it, never ranked"
 SIMULATION = "SIMULATION: these scores come from simulated people and say nothing about real ones."
 
 
@@ -25,7 +26,7 @@ class Table:
     ``units`` gives by metric, missing ones NaN. ``persons`` are the columns of values per person, there below 3
     persons only. ``conditions`` are the columns that set the rows of a study apart. ``matrices`` holds, for a transfer
     table, one (train, test) frame per (model, metric), and ``marks`` what stands beside its values. ``failures`` lists
-    the cells without a score.
+    the cells without a score. ``ceilings``, on demand, are what no model can know: its error with the test offset gone.
     """
 
     title: str
@@ -43,6 +44,7 @@ class Table:
     matrices: Mapping[tuple[str, str], pd.DataFrame] = field(default_factory=dict)
     marks: pd.DataFrame | None = None
     simulation: bool = False
+    ceilings: pd.DataFrame | None = None
 
     def text(self) -> str:
         """Return the table for a terminal."""
@@ -68,6 +70,8 @@ class Table:
         parts.append(draw(self._readable(self.overall), style, clean))
         if self.per_dof["dof"].nunique() > 1:
             parts += [heading.format("Per degree of freedom"), draw(self._readable(self.per_dof), style, clean)]
+        if self.ceilings is not None:
+            parts += [heading.format(clean(CEILING)), draw(self._told(self.ceilings), style, clean)]
         parts.append(clean(self.caption))
         if len(self.failures):
             parts += [heading.format("Not scored"), draw(self.failures.astype(str), style, clean)]
@@ -104,6 +108,22 @@ class Table:
             shown["coverage"] = [f"{100 * value:.0f} %" for value in frame["coverage"]]
         return pd.DataFrame(shown)
 
+    def _told(self, ceilings: pd.DataFrame) -> pd.DataFrame:
+        """Return the ceilings as texts. They have no rank, and each model's name says that this is not the model."""
+        return pd.DataFrame({
+            **{name: [_said(value) for value in ceilings[name]] for name in ceilings if name in self._places},
+            "model": [f"{name} with the offset told" for name in ceilings["model"]],
+            f"no result: {self._head('rmse')}": [
+                DASH if _missing(mean) else f"{number(mean, 2)} ± {number(deviation, 2)}"
+                for mean, deviation in zip(ceilings["ceiling"], ceilings["ceiling_sd"], strict=True)
+            ],
+            "n": [number(value, 0) for value in ceilings["n"]],
+        })  # fmt: skip
+
+    @property
+    def _places(self) -> tuple[str, ...]:
+        return (*self.conditions, "train", "test")
+
     def _matrix(self, matrix: pd.DataFrame) -> pd.DataFrame:
         texts = matrix.map(lambda value: number(value, 2))
         if self.marks is not None:
@@ -123,6 +143,7 @@ class Table:
             "metrics": {metric: self.units[metric] for metric in self.metrics}, "simulation": self.simulation,
             "caption": self.caption, "overall": plain_rows(self.overall), "per_dof": plain_rows(self.per_dof),
             "not_scored": plain_rows(self.failures),
+            **({} if self.ceilings is None else {"ceilings_no_results": plain_rows(self.ceilings)}),
         }  # fmt: skip
 
 
