@@ -346,6 +346,8 @@ def test_a_training_without_a_stage_or_that_diverges_is_refused():
         train(network(), [], square, seed=0)
     with pytest.raises(KinbenchError, match="diverged"):
         train(network(), [(Stage(9, 1e30), Everything(Windows()))], square, seed=0)
+    with pytest.raises(KinbenchError, match="a loss that is no number"):  # at once, not after a million steps
+        train(network(), [(Stage(10**6, 1e30), Everything(Windows()))], square, seed=0)
     never = Validation(lambda net: math.nan, 1, 3)
     with pytest.raises(KinbenchError, match="diverged"):
         train(network(), [(Stage(9, 1e-3), Everything(Windows()))], square, seed=0, validation=never)

@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from kinbench.contracts import ModelCard
+from kinbench.contracts import Choice, ModelCard, Real
 from kinbench.errors import DataError
 from kinbench.windows import TaskSpec
 from kinbench_benchmarks.models._network import NetworkModel
@@ -115,6 +115,8 @@ class _Hur(NetworkModel):
     """What the three share: their settings, each None where the recipe's own is taken."""
 
     recipes: ClassVar[Mapping[str, Recipe]]
+    space: ClassVar[Mapping[str, Real | Choice]] = {"lr": Real(3e-4, 1e-2, log=True), "batch": Choice((16, 32, 64))}
+    """Of recipe ``fast``; the paper and its code searched for a number of epochs alone, which fitting does."""
 
     def __init__(
         self,
@@ -202,7 +204,7 @@ class PaperCnn(_Cnn):
         version="2",
         title="Hur et al. 2025, CNN of the paper",
         description="Convolutions to 24, 8 and one channel per DoF, kernel 5, ReLU after each; sees 6 samples either "
-        "way. Angles are counted from the smallest training angle, which its last ReLU cannot go below. "
+        "way. Its last ReLU cannot go below zero, which recipe 'fast' lets stand for the smallest training angle. "
         f"{SCALING}",
         citation=_CITATION,
     )

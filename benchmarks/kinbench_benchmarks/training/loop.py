@@ -122,7 +122,8 @@ class _Run:
             self._run_stage()
         self._tell(force=True)
         kept = self._keep()
-        _check_finite(self._network, max(stage.lr for stage in self._stages))
+        if not all(torch.isfinite(weight).all() for weight in self._network.state_dict().values()):
+            raise _diverged("non-finite weights", self._stages)
         done = self._place.done
         notes = () if self._validation is None else (f"step {kept} of {done} kept",)
         losses = self._losses[:done].cpu().double().numpy()
@@ -200,7 +201,7 @@ class _Run:
         if validation is None or (validation.keep_last and done == self._total):
             return done
         if self._best.step == 0 and not validation.keep_start:
-            raise KinbenchError("training diverged: no validation error was a number; lower lr")
+            raise _diverged("validation errors that are no numbers", self._stages)
         self._network.load_state_dict(self._best.weights)
         return self._best.step
 
@@ -211,7 +212,13 @@ class _Run:
         if force or now - self._told >= _PROGRESS_S:
             self._told = now
             done = self._place.done
+            self._check_loss(done)
             self._training.on_progress(done, done if self._place.ended else self._total, self._label)
+
+    def _check_loss(self, done: int) -> None:
+        """Give up a training that cannot come back, where no validation has kept weights from before."""
+        if self._validation is None and done and not torch.isfinite(self._losses[done - 1]):
+            raise _diverged("a loss that is no number", self._stages)
 
     def _identity(self, name: str, seed: int, start_error: float) -> str:
         validation = self._validation
@@ -297,6 +304,5 @@ def _restore_moments(optimiser: torch.optim.Optimizer, moments: dict[str, Tensor
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
 
 
-def _check_finite(network: nn.Module, lr: float) -> None:
-    if not all(torch.isfinite(weight).all() for weight in network.state_dict().values()):
-        raise KinbenchError(f"training diverged to non-finite weights; lower lr (now {lr:g})")
+def _diverged(to: str, stages: Sequence[Stage]) -> KinbenchError:
+    return KinbenchError(f"training diverged to {to}; lower lr (now {max(stage.lr for stage in stages):g})")

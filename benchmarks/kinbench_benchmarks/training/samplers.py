@@ -28,7 +28,7 @@ class Sampler(Protocol[B_co]):
     """
 
     def draw(self) -> B_co:
-        """Return what the next step learns from."""
+        """Return what the next step learns from; the very object of the step before stands for the same data."""
         ...
 
     def state(self) -> dict[str, Any]:
