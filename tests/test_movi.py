@@ -25,7 +25,7 @@ ACC, GYR = (COLUMN >= 10) & (COLUMN < 13), COLUMN >= 13
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory):
-    return fake.write(tmp_path_factory.mktemp("movi"), people=2, full=True)
+    return fake.write(tmp_path_factory.mktemp("movi"), people=2, full=True, compress=True)
 
 
 @pytest.fixture(scope="module")

@@ -40,10 +40,12 @@ def write(
     folder, *, people=2, length_s=14.0, rounds=("S1", "S2", "I1", "I2"), full=False, late=0, spine="Spine3",
     acc_scale=1.0, foot_axes=V3D_FOOT, foot_rotation="instep normal along -x", row_vectors=True, markers=True,
     world_quat=True, header="{number}-{kind}-{part}", flags=True, suit_folder="IMUmatlab", optical_folder="S_V3D",
+    compress=False,
 ):  # fmt: skip
     """Write the folder and return it. Person 1 has all rounds, the last one of several lacks S2 and I2.
 
-    ``late`` samples are cut off the front of the suit's S rounds; ``spine`` is the one measured spine entry.
+    The published files are compressed, which takes longer than making them: ``compress`` does it, too. ``late`` samples
+    are cut off the front of the suit's S rounds; ``spine`` is the one measured spine entry.
     """
     (folder / suit_folder).mkdir(parents=True, exist_ok=True)
     (folder / optical_folder).mkdir(exist_ok=True)
@@ -56,14 +58,14 @@ def write(
             field = f"{name}_Synched" if name.startswith("S") else name
             imu[field] = _suit(body, person, spine, acc_scale, foot_rotation, world_quat, header, cut)
         scipy.io.savemat(
-            folder / suit_folder / f"imu_Subject_{person}.mat", {"IMU": imu}, do_compression=True, oned_as="row"
+            folder / suit_folder / f"imu_Subject_{person}.mat", {"IMU": imu}, do_compression=compress, oned_as="row"
         )
         for name in [*(name for name in there if name.startswith("S")), *(["F"] if full else [])]:
             body = performance(person, name, length_s)
             scipy.io.savemat(
                 folder / optical_folder / f"{name}_v3d_Subject_{person}.mat",
                 {f"Subject_{person}_{name}": _optical(body, person, foot_axes, row_vectors, markers, flags)},
-                do_compression=True, oned_as="row",
+                do_compression=compress, oned_as="row",
             )  # fmt: skip
     return folder
 
