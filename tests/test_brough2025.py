@@ -12,6 +12,8 @@ from kinbench_benchmarks.models.brough2025 import RopeTransformer
 from kinbench_benchmarks.models.brough2025.network import RopeNetwork
 from kinbench_benchmarks.models.brough2025.rope import LAYOUTS, Rotation
 
+import kinbench
+from kinbench import plugins
 from kinbench.errors import DataError, UsageError
 from kinbench.windows import Batches, TaskSpec
 
@@ -317,3 +319,37 @@ def test_published_weights_refuse_what_they_are_not_for(transformer, tmp_path):
         RopeTransformer(compat="touchdown", **SMALL).fit(windows(), windows(), seed=0)
     with pytest.raises(DataError, match="no readable model state"):
         RopeTransformer().begin(tmp_path)
+
+
+# --- from one laboratory to another ----------------------------------------------------------------------------------
+
+PROTOCOLS = ("cross-dataset-finetuned", "finetune-brough2025", "harmonisation-off")
+
+
+@pytest.fixture(scope="module")
+def laboratories(tmp_path_factory):
+    """The stores of two simulated laboratories of three people, and where to keep results of them."""
+    folder = tmp_path_factory.mktemp("laboratories")
+    cohort = replace(plugins.get("demos", "cohort").load(), people_per_laboratory=3, length_s=40.0)
+    for part in cohort.write(folder / "raw"):
+        kinbench.convert(part.adapter, part.raw, name=part.name, data=folder / "data")
+    return {"data": folder / "data", "results": folder / "results"}
+
+
+def test_is_tuned_elsewhere_under_every_protocol_that_does_and_told_before_and_after(laboratories):
+    tiny = "rope-transformer[layers=1,heads=2,width=12,feed_forward=8,iterations=3,adapt_iterations=3]"
+    plan = kinbench.plan(protocols=PROTOCOLS, tasks="knee-pair", models=tiny, seeds=0, **laboratories)
+    finished = kinbench.execute(plan)
+    assert not finished.failed
+    assert {result.protocol.name for result in finished.results} == set(PROTOCOLS)
+    for result in finished.results:
+        adapts = result.protocol.adapts and result.fold.condition.get("persons") != 0
+        assert any(note.startswith("adapting:") for note in result.notes) == adapts
+    (answer,) = kinbench.study("finetuning", **laboratories).answers
+    assert answer.variant == "cross-dataset-finetuned"
+    table = answer.tables["movements"]
+    assert set(zip(table["train"], table["dataset"], strict=True)) == {
+        ("simulated-a", "simulated-b"), ("simulated-b", "simulated-a")
+    }  # fmt: skip
+    assert set(table["n"]) == {3} and set(table["tuned"]) == {"1 other"}
+    assert (table["error_change"] != 0).all()

@@ -45,7 +45,8 @@ def adapted():
 
 
 def rows(answer):
-    return {row["movement"]: row for row in answer.tables["movements"].to_dict("records")}
+    tables = (answer.tables[name].to_dict("records") for name in ("movements", "without_offset"))
+    return {row["movement"]: {**row, **more} for row, more in zip(*tables, strict=True)}
 
 
 def test_before_and_after_are_told_movement_by_movement_in_the_tasks_order():
@@ -87,8 +88,23 @@ def test_the_share_is_that_of_squared_errors_and_not_of_errors():
 def test_an_error_that_rises_has_no_share_and_is_told_as_a_rise():
     answer = study("finetuning", adapted()).only
     adduction = rows(answer)["knee_adduction"]
-    assert math.isnan(adduction["offset_share"]) and adduction["offset_share_reason"] == "the error did not fall"
+    assert math.isnan(adduction["offset_share"])
+    assert adduction["offset_share_reason"] == "the squared error did not fall"
     assert "+3.00" in answer.sentences[1] and "offset" not in answer.sentences[1]
+
+
+def test_a_fall_that_hangs_on_one_person_has_no_share():
+    """One person of four gains much, three lose a little: squared errors fall on average, and not for sure."""
+    found = [
+        one
+        for condition, gains in (("no", (0.0, 0.0, 0.0, 9.0)), ("yes", (2.0, 2.0, 2.0, 0.0)))
+        for number, more in enumerate(gains)
+        for one in tuned(ADAPTED, {"adapted": condition}, (5.0 + more, 5.0, 5.0), (4.0, 4.0, 4.0))[number : number + 1]
+    ]
+    answer = study("finetuning", found).only
+    flexion = rows(answer)["knee_flexion"]
+    assert math.isnan(flexion["offset_share"]) and "hangs on who is drawn" in flexion["offset_share_reason"]
+    assert "constant offset" not in answer.sentences[0]
 
 
 def test_persons_are_compared_with_themselves_and_those_never_tuned_for_are_left_out():
@@ -119,6 +135,7 @@ def plain(name, error, *, train=("lab",), adapts=False, scope="dataset"):
 def test_a_protocol_without_its_own_before_takes_that_of_the_same_model_as_it_came():
     answer = study("finetuning", plain("ug", 9.0) + plain("ua", 5.0, adapts=True)).only
     assert answer.variant == "ua" and rows(answer)["knee_flexion"]["error_change"] == pytest.approx(-4.0)
+    assert answer.sentences[0].startswith("line, in lab, tuned on the person, knee flexion: 9.00 to 5.00 deg")
     assert not any("same seconds" in note for note in answer.notes)
     theirs = plain("finetune-brough2025", 4.0, train=("a",), adapts=True, scope="datasets")
     came = plain("cross-dataset", 12.0, train=("a",), scope="datasets")

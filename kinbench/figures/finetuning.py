@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,15 @@ import pandas as pd
 
 from kinbench.figures.canvas import FAINT, HATCHES, INK, LINES, Axes, Figure, counted, error_label
 from kinbench.studies import Answer
+from kinbench.studies.finetuning import between
 
 MOST_PANELS = 9
 COLUMNS = 3
 _WIDTH = 0.38
 _PANEL = ["model", "train", "dataset", "tuned"]
 _STATES = (("before", -_WIDTH / 2, LINES[4][0]), ("after", _WIDTH / 2, LINES[0][0]))
+_LETTERS = 108
+"""So many letters of a panel's title go across the figure."""
 _MOST_LINES = 40
 """With more persons than this their lines are a blot."""
 
@@ -22,7 +26,8 @@ _MOST_LINES = 40
 def before_and_after(answer: Answer, figure: Figure) -> None:
     """Two bars a movement, before and after; what is hatched goes with the offset, what is solid is centred error."""
     persons = answer.tables["persons"].groupby(_PANEL, sort=False)
-    movements = answer.tables["movements"].groupby(_PANEL, sort=False)
+    centred = answer.tables["without_offset"]
+    movements = answer.tables["movements"].merge(centred, on=[*_PANEL, "movement"]).groupby(_PANEL, sort=False)
     panels = [(names, rows, persons.get_group(names)) for names, rows in movements]
     columns = min(COLUMNS, len(panels))
     grid = figure.subplots(rows_of(answer), columns, squeeze=False, sharey=True)
@@ -31,7 +36,8 @@ def before_and_after(answer: Answer, figure: Figure) -> None:
     for number, (axes, (names, means, people)) in enumerate(zip(grid.ravel(), panels, strict=False)):
         _panel(axes, means, people)
         model, train, dataset, tuned = names
-        axes.set_title(f"{model}\n{train} to {dataset}, tuned on {tuned}", fontsize=6.5)
+        named = fill(str(model), _LETTERS // columns)
+        axes.set_title(f"{named}\n{between(str(train), str(dataset))}, tuned on {tuned}", fontsize=6.5)
         if number % columns == 0:
             axes.set_ylabel(error_label(answer))
     handles, labels = grid[0, 0].get_legend_handles_labels()

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kinbench.errors import UsageError
-from kinbench.statistics import Estimate, bootstrap_statistic, paired_difference
+from kinbench.statistics import MIN_PERSONS, Estimate, bootstrap_statistic, paired_difference
 from kinbench.studies.answers import Answer, plain
 from kinbench.studies.cells import RESAMPLES, Cells, columns, grouped, mapping
 
@@ -106,13 +106,18 @@ def _answer(cells: Cells, protocol: str, persons: pd.DataFrame) -> Answer:
     movements = pd.DataFrame([
         {**dict(zip(_PAIR, names, strict=True)), **_movement(rows)} for names, rows in grouped(persons, _PAIR)
     ])  # fmt: skip
+    told = [*_PAIR, *(name for name in movements.columns if name.startswith("error_")), "n"]
     facts = cells.facts
     notes = (OFFSET, *([ELSEWHERE[protocol]] if protocol in ELSEWHERE else []))
     shown = [f"{name}_{state}" for name in ("error", "centred", "offset") for state in ("before", "after")]
     return Answer(
         kind="finetuning", variant=protocol, question="What does tuning the model to its target change?",
         sentences=tuple(_words(row, cells.unit) for row in movements.to_dict("records")),
-        tables={"movements": movements, "persons": persons[[*_PAIR, "person", *shown]]}, shown=("movements",),
+        tables={
+            "movements": movements[told], "without_offset": movements.drop(columns=told[len(_PAIR):]),
+            "persons": persons[[*_PAIR, "person", *shown]],
+        },
+        shown=("movements", "without_offset"),
         **{**facts, "notes": (*facts["notes"], *notes)},
     )  # fmt: skip
 
@@ -139,8 +144,11 @@ def _offset_share(rows: pd.DataFrame) -> Estimate:
     squares = ("error_square", "offset_square")
     fall = np.column_stack([rows[f"{name}_before"] - rows[f"{name}_after"] for name in squares])
     if not fall[:, 0].mean() > 0:
-        return Estimate(math.nan, n=len(fall), reason="the error did not fall")
-    return bootstrap_statistic(fall, _share, resamples=RESAMPLES)
+        return Estimate(math.nan, n=len(fall), reason="the squared error did not fall")
+    found = bootstrap_statistic(fall, _share, resamples=RESAMPLES)
+    if len(fall) >= MIN_PERSONS and math.isnan(found.low):
+        return Estimate(math.nan, n=len(fall), reason="whether the squared error fell hangs on who is drawn")
+    return found
 
 
 def _share(fall: FloatArray) -> FloatArray:
@@ -151,12 +159,17 @@ def _share(fall: FloatArray) -> FloatArray:
 
 def _words(row: dict[Any, Any], unit: str) -> str:
     share, low, high = (row[f"offset_share{end}"] for end in ("", "_low", "_high"))
-    between = f" ({low:.0f} to {high:.0f})" if math.isfinite(low) else ""
+    interval = f" ({low:.0f} to {high:.0f})" if math.isfinite(low) else ""
     words = [_told(row, "error", unit), f"centred {_told(row, 'centred', unit)}"]
     if math.isfinite(share):
-        words.append(f"{share:.0f} %{between} of the fall of squared error was a constant offset")
-    which = f"{row['model']}, {row['train']} to {row['dataset']}, tuned on {row['tuned']}"
+        words.append(f"{share:.0f} %{interval} of the fall of squared error was a constant offset")
+    which = f"{row['model']}, {between(row['train'], row['dataset'])}, tuned on {row['tuned']}"
     return f"{which}, {row['movement'].replace('_', ' ')}: {'; '.join(words)}."
+
+
+def between(train: str, dataset: str) -> str:
+    """Return where a model came from and where it was tuned, in words."""
+    return f"in {dataset}" if train == dataset else f"{train} to {dataset}"
 
 
 def _told(row: dict[Any, Any], name: str, unit: str) -> str:
