@@ -462,6 +462,26 @@ class Short(Filter):
         return super().estimate(stream)[1:]
 
 
+class Moody(Filter):
+    def fit(self, train, valid, *, seed):
+        Filter.calls += 1
+        self.level = np.float32(Filter.calls)
+
+
+class FilterForgets(Filter):
+    def save(self, folder):
+        np.save(folder / "level.npy", self.level)
+
+    def load(self, folder):
+        self.level = np.load(folder / "level.npy") + 1
+
+
+class FilterPeeks(Filter):
+    def estimate(self, stream):
+        answer = np.load("answers.npy") if Path("answers.npy").exists() else np.zeros(1)
+        return super().estimate(stream) + np.float32(np.nan_to_num(answer).mean())
+
+
 class Drifts(Filter):
     def estimate(self, stream):
         Filter.calls += 1
@@ -479,7 +499,13 @@ def test_a_filter_is_held_to_what_a_filter_promises():
 @pytest.mark.parametrize(
     ("model", "says"),
     [(Predicts, "predict of a filter must raise"), (Spoils, "must not change the recording"),
-     (Short, r"must return float32 angles"), (Drifts, "a second call gave something else")],
+     (Short, r"must return float32 angles"), (Drifts, "a second call gave something else"),
+     (Moody, "two fits differ"), (FilterForgets, "A loaded filter must answer exactly")],
 )  # fmt: skip
 def test_a_filters_breach_is_named(model, says):
     assert says in broken(model)["streams"]
+
+
+def test_a_filter_that_peeks_is_caught():
+    assert CHANNELS["files"] in broken(FilterPeeks)["no peeking"]
+    assert found(Filter)["no peeking"].status == "kept"

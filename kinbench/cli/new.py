@@ -21,11 +21,6 @@ new = typer.Typer(
 app.add_typer(new)
 
 
-@new.callback()
-def kinds() -> None:
-    """Write a package to begin with: a model of your own."""
-
-
 @new.command(epilog="Example: kinbench new model my-lstm")
 def model(
     name: Annotated[str, typer.Argument(help="Name of the model: lower-case letters, digits, hyphens.")],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from kinbench.contracts import StreamModel
 from kinbench.errors import DataError, KinbenchError, NotApplicable
 from kinbench.recording import Placement, imu_dataset
 from kinbench.schema import GRAVITY
@@ -40,13 +41,18 @@ def made_up_stream(spec: TaskSpec) -> Stream:
     )  # fmt: skip
 
 
-def _estimate(trial: Trial) -> Float32Array:
-    stream = made_up_stream(trial.spec)
-    before = stream.imu.copy(deep=True)
+def estimated(model: StreamModel, stream: Stream) -> Float32Array:
+    """Return what a filter answers; raises ``NotApplicable`` where it can say nothing of what is made up."""
     try:
-        found = trial.model.estimate(stream)
+        return model.estimate(stream)
     except DataError as error:
         raise NotApplicable(f"the filter can say nothing of the made-up recording: {error}") from error
+
+
+def _estimate(trial: Trial, model: StreamModel) -> Float32Array:
+    stream = made_up_stream(trial.spec)
+    before = stream.imu.copy(deep=True)
+    found = estimated(model, stream)
     require(before.identical(stream.imu), "estimate must not change the recording it is given.")
     expected = (stream.time_s.size, len(stream.dofs))
     require(
@@ -54,17 +60,25 @@ def _estimate(trial: Trial) -> Float32Array:
         f"estimate must return float32 angles (samples, dof) = {expected}, got "
         f"{getattr(found, 'dtype', type(found).__name__)} {getattr(found, 'shape', '')}.",
     )
-    result: Float32Array = found
-    return result
+    return found
 
 
 def _streams(trial: Trial) -> str:
     require_raises(lambda: trial.model.predict(trial.x), (KinbenchError,), "predict of a filter")
-    found = _estimate(trial)
+    found = _estimate(trial, trial.model)
     require(
-        found.tobytes() == _estimate(trial).tobytes(),
+        found.tobytes() == _estimate(trial, trial.model).tobytes(),
         "estimate must give the same for the same recording, and a second call gave something else.",
     )
+    require(
+        found.tobytes() == _estimate(trial, trial.fit().model).tobytes(),
+        "The same windows and seed must give the same filter, byte for byte, and two fits differ.",
+    )
+    if callable(getattr(trial.model, "save", None)) and callable(getattr(trial.model, "load", None)):
+        require(
+            found.tobytes() == _estimate(trial, trial.kept(trial.model)).tobytes(),
+            "A loaded filter must answer exactly as the saved one, byte for byte, and it does not.",
+        )
     return f"{np.isfinite(found).mean():.0%} of a made-up recording answered"
 
 
