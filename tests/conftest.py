@@ -43,6 +43,19 @@ def shared(monkeypatch):
 
 
 @pytest.fixture
+def empty(tmp_path):
+    """Build a folder in which nothing but the names is right: enough for what opens no file."""
+
+    def build(*names):
+        for name in names:
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_bytes(b"")
+        return tmp_path
+
+    return build
+
+
+@pytest.fixture
 def call(monkeypatch, capsys, tmp_path):
     """Call the command line in the test's folder; returns (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)

@@ -52,19 +52,6 @@ def as_table(frame, path="here.mat"):
     return Table(path, {c: frame[c].to_numpy(float) for c in frame.columns if c not in texts}, texts)
 
 
-@pytest.fixture
-def empty(tmp_path):
-    """Builds folders in which nothing but the names is right: enough for what opens no file."""
-
-    def build(*names):
-        for name in names:
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / name).write_bytes(b"")
-        return tmp_path
-
-    return build
-
-
 # --- what is found ----------------------------------------------------------------------------------------------------
 
 

@@ -46,19 +46,6 @@ def paths(body):
     return fake.markers(body)
 
 
-@pytest.fixture
-def empty(tmp_path):
-    """Builds folders in which nothing but the names is right: enough for what looks at no signal."""
-
-    def build(*names):
-        for name in names:
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / name).write_bytes(b"")
-        return tmp_path
-
-    return build
-
-
 # --- what is found ----------------------------------------------------------------------------------------------------
 
 
