@@ -22,11 +22,11 @@ QUICK = {"epochs": 2, "epoch_windows": 64}
 
 
 def train():
-    return windows(1, samples=500)
+    return windows(1, samples=300)
 
 
 def valid():
-    return windows(2, people=1)
+    return windows(2, people=1, samples=400)
 
 
 def fit(model, seed=0):
@@ -165,7 +165,7 @@ def test_a_result_tells_its_recipe_in_full_with_what_was_changed():
     (told,) = [note for note in model.notes if note.startswith("recipe ")]
     assert told.startswith("recipe paper: degrees; fitting full batch (first 2, every 2, most 2, lr 0.001")
     assert "adapting full batch (first 1, every 1, most 15, lr 0.0001" in told
-    model.adapt(windows(4, people=1), windows(5, people=1), seed=0)
+    model.adapt(windows(4, people=1, samples=200), windows(5, people=1, samples=300), seed=0)
     assert told in model.notes
     assert "minibatches (epochs 2, fixed_epochs 2, lr 0.002, batch 32, patience 4, epoch_windows 64)" in fit(
         Lstm(**QUICK)
@@ -208,7 +208,7 @@ def test_every_network_learns_by_every_recipe_and_adapts(name, recipe):
     x = windows(3)
     fit(model)
     assert np.nanmean((model.predict(x.x) - x.y) ** 2) < np.nanmean((first.predict(x.x) - x.y) ** 2)
-    model.adapt(windows(4, people=1), windows(5, people=1), seed=0)
+    model.adapt(windows(4, people=1, samples=200), windows(5, people=1, samples=300), seed=0)
     assert any(note.startswith("adapting: epoch") for note in model.notes)
 
 
