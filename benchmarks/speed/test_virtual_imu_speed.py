@@ -72,6 +72,9 @@ def test_virtual_sensors_beat_the_same_computation_in_scipy(segments, benchmark)
     for ours, theirs in zip(in_numpy(segments), in_scipy(segments), strict=True):
         for one, other in zip(ours, theirs, strict=True):
             np.testing.assert_allclose(one[3:-3], other, atol=1e-9)
+    if benchmark.disabled:  # the suite runs this as a check of correctness only, on whatever machine it is
+        benchmark(in_numpy, segments[:1])
+        return
     ratios = []
     for repeat in range(REPEATS):
         seconds = {}
@@ -84,5 +87,4 @@ def test_virtual_sensors_beat_the_same_computation_in_scipy(segments, benchmark)
     benchmark.extra_info["ratio_to_scipy"] = round(ratio, 2)
     benchmark(in_numpy, segments)
     print(f"\nvirtual sensors are {ratio:.1f} times as fast as in scipy, bar {BAR}")
-    if benchmark.enabled:  # the suite runs this as a check of correctness only, on whatever machine it is
-        assert ratio >= BAR * NOISE
+    assert ratio >= BAR * NOISE
