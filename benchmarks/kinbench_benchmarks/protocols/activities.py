@@ -48,7 +48,10 @@ class CrossActivity:
                 f"'{persons.dataset}' has {', '.join(sorted(held)) or 'no recording'}."
             )
         if len(persons.names) < 2:
-            raise NotApplicable(f"'{self.card.name}' needs two persons, and '{persons.dataset}' has 1.")
+            raise NotApplicable(
+                f"'{self.card.name}' needs two persons or more, to fit on others than it tests; "
+                f"'{persons.dataset}' has one."
+            )
         alone = {name: Persons([e for e in entries if e.activity == name], task) for name, _ in pairs}
         found = [fold for fitted, tested in pairs for fold in _folds(persons, alone[fitted], alone[tested])]
         if not found:
