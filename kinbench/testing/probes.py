@@ -144,14 +144,14 @@ def _called(trial: Trial, world: World, model: Any) -> Float32Array:
     if world.has("frames"):
         truth = _truth(trial, world)
         data = _task_data(trial.spec, truth)
-    train, valid = _planted(trial, world, 32), trial.cohort.windows(33, people=1)
+    train, valid = _planted(trial, world, 32, people=3), trial.cohort.windows(33, people=1)
     model.fit(train, valid, seed=0)
     predictions = [_predicted(trial, world, model)]
     if hasattr(model, "normalise"):
-        mine = model.normalise(_planted(trial, world, 34).unlabelled(), seed=0)
+        mine = model.normalise(_planted(trial, world, 34, people=1).unlabelled(), seed=0)
         predictions.append(mine.predict(_inputs(trial, world)))
     if hasattr(model, "adapt"):
-        model.adapt(_planted(trial, world, 35), valid, seed=0)
+        model.adapt(_planted(trial, world, 35, people=1), valid, seed=0)
         predictions.append(_predicted(trial, world, model))
     del truth, data
     return np.concatenate(predictions)
@@ -193,12 +193,12 @@ def _truth(trial: Trial, world: World) -> Batches:
     )  # fmt: skip
 
 
-def _planted(trial: Trial, world: World, seed: int) -> Batches:
+def _planted(trial: Trial, world: World, seed: int, *, people: int) -> Batches:
     """Return ordinary windows, masked and with a sensor missing, with this world's plants around and in them.
 
     Inputs and layout are the same in every world, and what is not labelled is NaN where no answer is planted.
     """
-    given, truth = trial.cohort.windows(seed, clean=False), _truth(trial, world)
+    given, truth = trial.cohort.windows(seed, people=people, clean=False), _truth(trial, world)
     hidden = truth.targets if world.has("rows") else np.full_like(truth.targets, np.nan)
     rows, before = len(given.signals), len(truth.signals)
     signals = np.concatenate([truth.signals, given.signals, truth.signals])
