@@ -285,6 +285,20 @@ def test_an_absent_sensor_is_its_embedding_and_that_stands_still_while_the_head_
     assert np.isfinite(tuned.predict(with_holes.x)).all()
 
 
+def test_a_model_told_to_mirror_learns_from_a_leg_that_nobody_wore_a_sensor_on():
+    spec = spec_of(("pelvis", "shank_r", "shank_l"))
+    one_leg = walkers(1, people=2, spec=spec, absent=("shank_l",))
+    model = tiny(mirror=True)
+    model.fit(one_leg, nobody(spec), seed=0)
+    x = one_leg.x[:3]
+    both = x.copy()
+    both[..., 12:18] = x[..., 6:12] * np.array([1, 1, -1, -1, -1, 1], dtype=np.float32)
+    assert np.isnan(x[..., 12:18]).all()
+    np.testing.assert_array_equal(model.predict(x), model.predict(both))
+    left = [name.startswith("shank_l") for name in model.input_scaling.layout.names]
+    assert (model.input_scaling.sd[left] != 1.0).all()
+
+
 # --- learning from gaps ----------------------------------------------------------------------------------------------
 
 
