@@ -20,6 +20,7 @@ QUICK = {
     "hur2025-cnn": "[epochs=2]", "hur2025-cnn-code": "[epochs=2]", "hur2025-lstm": "[epochs=1]",
     "rapp2021": "[width=4,layers=1,kernel=3,iterations=2,orientation_iterations=1]",
     "rapp2021-conv1d": "[width=4,layers=1,kernel=3,iterations=2]", "rapp2021-lstm": "[width=4,iterations=2]",
+    "rope-transformer": "[layers=1,heads=2,width=12,feed_forward=8,iterations=3,adapt_iterations=2]",
     "ssl-transformer": "[width=16,layers=1,heads=2,feed_forward=16,probe_steps=5,tune_steps=5,adapt_steps=5]",
 }  # fmt: skip
 MANIFESTS = Path(__file__).parent / "manifests"
