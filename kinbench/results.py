@@ -68,7 +68,7 @@ def environment() -> Mapping[str, str]:
     """Return the machine and the versions that made a result, without importing any of those packages."""
     found = {
         "python": platform.python_version(), "platform": platform.platform(), "cpu": _cpu(),
-        "cores": str(os.cpu_count() or "unknown"),
+        "cores": str(os.cpu_count() or "unknown"), "gpu": _gpu(),
     }  # fmt: skip
     for package in _ENVIRONMENT:
         try:
@@ -85,6 +85,13 @@ def _cpu() -> str:
         lines = []
     named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(named, platform.processor() or platform.machine() or "unknown")
+
+
+def _gpu(drivers: Path = Path("/proc/driver/nvidia/gpus")) -> str:
+    """Return the names of NVIDIA's devices as their driver tells them, ``none`` where it tells of none."""
+    texts = [path.read_text(encoding="utf-8", errors="replace") for path in sorted(drivers.glob("*/information"))]
+    lines = [line for text in texts for line in text.splitlines() if line.startswith("Model:")]
+    return ", ".join(line.partition(":")[2].strip() for line in lines) or "none"
 
 
 # --- the type --------------------------------------------------------------------------------------------------------

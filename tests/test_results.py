@@ -120,3 +120,11 @@ def test_the_environment_names_versions_and_imports_nothing():
     found = results.environment()
     assert {"python", "platform", "cpu", "kinbench", "numpy", "torch"} <= set(found)
     assert all(isinstance(value, str) and value for value in found.values())
+
+
+def test_the_environment_names_the_devices_that_the_driver_tells_of(tmp_path):
+    assert results._gpu(tmp_path) == "none"
+    for place, model in (("0000:01:00.0", "NVIDIA RTX A4000"), ("0000:02:00.0", "NVIDIA H100")):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "information").write_text(f"Model: \t\t {model}\nIRQ:   \t\t 41\n")
+    assert results._gpu(tmp_path) == "NVIDIA RTX A4000, NVIDIA H100"
