@@ -27,8 +27,8 @@ NOISE = 1.05
 """What a busy machine may add before the bar counts as missed."""
 NETWORKS = {
     "hur2025-lstm": (lambda: LstmNetwork(CHANNELS, 10), 10, 4),
-    "hur2025-cnn": (lambda: CnnNetwork(CHANNELS, 10, None), 10, 60),
-    "hur2025-cnn-code": (lambda: CnnNetwork(CHANNELS, 3, WINDOW), 3, 60),
+    "hur2025-cnn": (lambda: CnnNetwork(CHANNELS, 10, None), 10, 120),
+    "hur2025-cnn-code": (lambda: CnnNetwork(CHANNELS, 3, WINDOW), 3, 120),
 }
 
 
