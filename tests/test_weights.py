@@ -222,6 +222,8 @@ def test_what_goes_on_from_unknown_weights_is_unknown_too(space, lab, elsewhere,
     assert tuned.unknown == "published" and tuned.seen == {"elsewhere/P1", "elsewhere/P2"}
     [result, *_] = scored(space, [lab], [f"steady@{tuned.folder}"])
     assert result.done and "'published'" in result.unranked
+    done = prediction.predict(lab, tuned, space / "angles", format="csv")
+    assert any("'published'" in note and "may know these people" in note for note in done.notes)
 
 
 # --- training that is stopped ----------------------------------------------------------------------------------------

@@ -204,6 +204,11 @@ def _notes(weights: Weights, format: str) -> tuple[str, ...]:
         notes.append(f"OpenSim has no coordinate for {', '.join(foreign)}: --format csv has them")
     if weights.card["simulation"]:
         notes.append("the model was fitted on simulated people: its angles say nothing about real ones")
+    if weights.unknown is not None:
+        notes.append(
+            f"nobody wrote down whom the weights '{weights.unknown}' were trained on, from which these go on: they may "
+            "know these people"
+        )
     return tuple(notes)
 
 
