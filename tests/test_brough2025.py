@@ -237,6 +237,8 @@ def test_the_codes_layout_is_another_network_off_unless_asked_for():
     code, plain = (fitted(compat=compat, turn_sd_deg=0.0, noise=0.0, iterations=3) for compat in ("code", None))
     x = windows(seed=2).x
     assert np.abs(code.predict(x) - plain.predict(x)).max() > 1e-3
+    for told in ("queries and keys turned as the publication's code", "sensors turned by 0 degrees SD"):
+        assert any(told in note for note in code.notes) and not any(told in note for note in plain.notes)
     assert plain._fitted.network.layout is LAYOUTS["neighbours"] and code._fitted.network.layout is LAYOUTS["code"]
 
 

@@ -115,6 +115,8 @@ class RopeTransformer(CroppedModel):
         if self._published is not None:
             self._take_up(self._published, train.spec)
         super().fit(train, valid, seed=seed)
+        if self.compat == COMPAT_CODE:
+            self.notes = (*self.notes, "compat code: queries and keys turned as the publication's code does")
         if self._published is not None:
             self.notes = (*self.notes, f"published weights, compat {self._layout}: {_SAID[self._layout]}")
 
