@@ -112,7 +112,7 @@ def adapting_of(fitting: TwoStages) -> TwoStages:
 
 
 CONV1D = {
-    "fast": _recipe("fast", 200, 5e-3, 0.992, 0.03, layers=3, width=40, kernel=21),
+    "fast": _recipe("fast", 250, 1e-2, 0.993, 0.03, layers=2, width=32, kernel=21),
     "paper": _recipe("paper", 5000, 4e-3, 0.9996, 0.03, layers=3, width=70, kernel=51),
 }
 """``paper``: where searches of the paper's space ended for most joints and gaits (the trials of Brough et al. 2025).
@@ -120,7 +120,7 @@ CONV1D = {
 ``fast`` is a smaller network and some hundreds of steps, for one core.
 """
 LSTM = {
-    "fast": _recipe("fast", 150, 8e-3, 0.99, 0.03, layers=1, width=40, bidirectional=True),
+    "fast": _recipe("fast", 150, 2e-2, 0.99, 0.03, layers=1, width=40, bidirectional=True),
     "paper": _recipe("paper", 5000, 4e-3, 0.9996, 0.03, layers=2, width=70, bidirectional=True),
 }
 ORIENTATION = {
