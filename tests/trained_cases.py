@@ -6,7 +6,7 @@ TRAINED = '''
 import os, signal
 import numpy as np
 from kinbench.contracts import Choice, ModelCard, Real, Training
-from kinbench.errors import DataError, UsageError
+from kinbench.errors import DataError, KinbenchError, UsageError
 from toy_models import Mean, tell
 
 
@@ -85,6 +85,8 @@ class Steady:
             self.weights, self.scale = kept["weights"], kept["scale"]
 
     def parameters(self):
+        if self.scale is None:
+            raise KinbenchError("knows nothing yet")
         return 4
 
 

@@ -27,17 +27,24 @@ def write(folder: Path, model: Keepable, card: Mapping[str, Any], *, force: bool
         (place / CARD).write_text(text + "\n", encoding="utf-8", newline="\n")
 
 
-def model_part(model: Model, selector: str) -> dict[str, Any]:
-    """Return what a card says of a model: its selector without weights, its versions, its notes."""
+def model_part(model: Model, selector: str, *, learnt: bool = True) -> dict[str, Any]:
+    """Return what a card says of a model: its selector without weights, its versions; what it has learnt."""
     name, settings = parse_selector(selector)
     plugin = plugins.get("models", name)
-    count = getattr(model, "parameters", None)
     return {
         "selector": selector, "name": name, "settings": settings, "version": model.card.version,
         "title": model.card.title, "distribution": plugin.distribution, "distribution_version": plugin.version,
+        **(_learnt(model) if learnt else {}),
+    }  # fmt: skip
+
+
+def _learnt(model: Model) -> dict[str, Any]:
+    """Return what a model can tell only after it has learnt: its size, and what it notes."""
+    count = getattr(model, "parameters", None)
+    return {
         "parameters": int(count()) if callable(count) else None,
         "notes": [str(note) for note in getattr(model, "notes", ())],
-    }  # fmt: skip
+    }
 
 
 def task_part(task: Task) -> dict[str, Any]:

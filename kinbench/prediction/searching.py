@@ -122,7 +122,7 @@ def _about(
     model = ready(selector, origin, Training(device))
     return {
         "format": SEARCH_FORMAT, "kinbench": __version__, "threads": THREADS, "device": device, "seed": seed,
-        "sampler": f"TPE, {STARTUP} random trials first", "model": cards.model_part(model, selector),
+        "sampler": f"TPE, {STARTUP} random trials first", "model": cards.model_part(model, selector, learnt=False),
         "space": {name: {"kind": type(range_).__name__, **_plain(asdict(range_))} for name, range_ in space.items()},
         "objective": "mean over DoFs of the mean over validation persons of RMSE",
         "unit": UNITS[material.task.quantity],
