@@ -80,7 +80,7 @@ def test_our_loop_costs_little_more_than_a_bare_one(name, full, benchmark, tmp_p
     with quiet_torch():
         bare(network, sampler_of(data, full), 2)
         if not benchmark.enabled:  # the default run times nothing: both sides run, once
-            ours(network, sampler_of(data, full), 2, None)
+            benchmark(ours, network, sampler_of(data, full), 2, None)
             return
         pairs = [
             (
