@@ -4,10 +4,16 @@ import csv
 import json
 import random
 
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 from result_cases import protocol, result
+from study_cases import campaign
 
+from kinbench.figures import bars
 from kinbench.leaderboards import board
 from kinbench.leaderboards.tables import CEILING
+from kinbench.studies import study
 
 
 def cohort():
@@ -92,3 +98,33 @@ def test_a_model_without_a_value_has_a_dash():
     alone = only([first.model_copy(update={"scores": (none,)})], ceilings=True)
     assert "–" in alone.text().split(CEILING[:20])[1]
     assert "Ceiling, not a result: told" not in alone.caption
+
+
+# --- studies and figures ----------------------------------------------------------------------------------------------
+
+
+def of_one_protocol(answer):
+    return next(one for one in answer.answers if one.variant == "ug")
+
+
+def test_a_comparison_knows_the_ceilings_of_its_own_persons_and_shows_them_in_no_table():
+    found = of_one_protocol(study("compare", campaign()))
+    means = found.tables["models"].set_index("model")["mean"]
+    ceilings = found.tables["ceilings"].set_index("model")["ceiling"]
+    assert set(ceilings.index) == {"good", "same", "bad"}
+    for model in means.index:
+        assert ceilings[model] == pytest.approx(means[model] / 2)
+    assert "ceilings" not in found.shown
+    centred = of_one_protocol(study("compare", campaign(), metric="centred_rmse"))
+    assert "ceilings" not in centred.tables, "of an error without offset there is none"
+
+
+def test_the_figure_dots_them_in_and_says_what_they_are():
+    found = of_one_protocol(study("compare", campaign()))
+    figure = Figure()
+    bars.models(found, figure)
+    (axes,) = figure.axes
+    dotted = sorted(float(line.get_ydata()[0]) for line in axes.lines if line.get_linestyle() == ":")
+    assert dotted == pytest.approx(sorted(found.tables["ceilings"]["ceiling"]))
+    words = " ".join(text.get_text() for text in figure.findobj(Text))
+    assert "dotted: with the test offset told, no result" in words

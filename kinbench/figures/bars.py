@@ -29,11 +29,13 @@ def models(answer: Answer, figure: Figure) -> None:
         n = table["n"]
         _plain(axes, table["model"], table)
         _brackets(axes, table, answer.tables.get("pairs"))
+    told = _told(axes, answer)
     label(axes, "", error_label(answer))
     note(
         axes,
-        f"{counted(n)}; bars: mean ± SD" + ("" if "cells" in answer.tables else "; * p ≤ 0.05, ** 0.01, *** 0.001"),
-    )
+        f"{counted(n)}; bars: mean ± SD" + ("" if "cells" in answer.tables else "; * p ≤ 0.05, ** 0.01, *** 0.001")
+        + told,
+    )  # fmt: skip
 
 
 def centring(answer: Answer, figure: Figure) -> None:
@@ -163,6 +165,16 @@ def _plain(axes: Axes, names: pd.Series, table: pd.DataFrame) -> None:
         _bar(axes, [number], [mean], [np.nan_to_num(sd)], 0.65, number, str(names.iloc[number]))
     axes.set_xticks(range(len(table)), [*names])
     axes.set_xlim(-0.6, len(table) - 0.4)
+
+
+def _told(axes: Axes, answer: Answer) -> str:
+    """Draw what each model's error would be with the test offset told to it, and return the words for it."""
+    if "ceilings" not in answer.tables or "cells" in answer.tables:
+        return ""
+    ceilings = answer.tables["ceilings"].set_index("model")["ceiling"].reindex(answer.tables["models"]["model"])
+    for number, ceiling in enumerate(ceilings):
+        axes.plot([number - 0.36, number + 0.36], [ceiling, ceiling], color=INK, linestyle=":", linewidth=1.0)
+    return "; dotted: with the test offset told, no result"
 
 
 def _grouped(axes: Axes, table: pd.DataFrame, along: str, apart: str) -> None:

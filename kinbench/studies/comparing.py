@@ -41,7 +41,7 @@ def _answer(cells: Cells, protocol: str, margin: float | None) -> Answer:
         told = f"There is one model under '{protocol}': nothing to compare."
         return Answer(
             kind="compare", variant=protocol, question="Which models differ?", sentences=(told,),
-            tables={"models": means, "persons": persons}, shown=("models",), **base,
+            tables={"models": means, "persons": persons, **_ceilings(cells, persons)}, shown=("models",), **base,
         )  # fmt: skip
     pairs = compare(part.table)
     ranks = critical_difference(part.table)
@@ -81,9 +81,23 @@ def _answer(cells: Cells, protocol: str, margin: float | None) -> Answer:
             "ranks": ranks.to_frame().assign(critical_difference=ranks.difference),
             "equivalence": equivalent[columns],
             "persons": persons,
+            **_ceilings(cells, persons),
         },
         shown=("models", "pairs", "ranks", "equivalence"), settings={"margin": margin}, **base,
     )  # fmt: skip
+
+
+def _ceilings(cells: Cells, persons: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return what is left of each model's RMSE once each person's mean error is taken off: a ceiling, and no result.
+
+    It is of the same persons, stands in no table that is shown, and is drawn beside the bars.
+    """
+    if cells.metric != "rmse" or not all("centred_rmse" in result.metrics for result in cells.results):
+        return {}
+    rows = by_person(cells.told_in("centred_rmse").scores, ["model"])
+    kept = rows.merge(persons[["model", "person"]], on=["model", "person"])
+    means = kept.groupby("model")["value"].mean()
+    return {"ceilings": pd.DataFrame({"model": means.index, "ceiling": means.to_numpy()})}
 
 
 def _methods(cells: Cells) -> Answer:
