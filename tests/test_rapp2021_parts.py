@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kinbench_benchmarks.models import published
+from kinbench_benchmarks.models._state import Scaling
 from kinbench_benchmarks.models.rapp2021._augmentation import Augmentation, Augmented
 from kinbench_benchmarks.models.rapp2021._networks import ConvNetwork, LstmNetwork, OrientationNetwork, rotations
 from kinbench_benchmarks.models.rapp2021._topdown import carry, joint_dofs, searched_step
@@ -104,7 +105,7 @@ def drawn(count=400, time=5, seed=0):
 @pytest.mark.parametrize(("compat", "sd_deg"), [(None, 13.5), ("code", 27.0)])
 def test_sensors_are_turned_as_far_as_the_paper_says_or_its_code(compat, sd_deg):
     """The angle between a vector and itself turned is the turn's times the sine of its tilt to the axis."""
-    spec, x = drawn(4000)
+    spec, x = drawn(1500)
     turned = Augmentation(spec, np.ones(16), 3, noise=0.0, compat=compat)(x)
     angles = []
     for triad in (slice(0, 3), slice(8, 11)):
@@ -112,7 +113,7 @@ def test_sensors_are_turned_as_far_as_the_paper_says_or_its_code(compat, sd_deg)
         pairs = zip(x[:, :, triad], turned[:, :, triad], strict=True)
         angles.append([Rotation.align_vectors(after, before)[0].magnitude() for before, after in pairs])
     rms_deg = np.rad2deg(np.sqrt(np.mean(np.square(angles))))
-    assert rms_deg == pytest.approx(sd_deg, rel=0.03)
+    assert rms_deg == pytest.approx(sd_deg, rel=0.06)
 
 
 def test_a_turn_keeps_lengths_and_is_one_for_both_triads_of_a_sensor():
@@ -153,9 +154,13 @@ def test_labels_stay_and_an_interrupted_draw_goes_on():
         def take(self, index):
             return x[index], y[index]
 
-    def sampler():
-        crops = Crops(Windows(), np.arange(24) // 6, 10, 2, 5, window=20)
-        return Augmented(crops, Augmentation(spec, np.ones(16), 5))
+    scaling = Scaling(np.full(16, 2.0), np.full(16, 4.0), *np.zeros((3, 1)))
+
+    def crops():
+        return Crops(Windows(), np.arange(24) // 6, 10, 2, 5, window=20)
+
+    def sampler(**how):
+        return Augmented(crops(), Augmentation(spec, np.ones(16), 5, **how), scaling)
 
     first, second = sampler(), sampler()
     for _ in range(3):
@@ -165,12 +170,9 @@ def test_labels_stay_and_an_interrupted_draw_goes_on():
     np.testing.assert_array_equal(a, b)
     assert set(labels.ravel()) <= set(y.ravel())
     assert (np.diff(labels[:, :, 0], axis=1) == 1).all()
-    assert (
-        sampler().fingerprint()
-        != Augmented(
-            Crops(Windows(), np.arange(24) // 6, 10, 2, 5, window=20), Augmentation(spec, np.ones(16), 5, noise=0.1)
-        ).fingerprint()
-    )
+    untouched = sampler(noise=0.0, turn_sd_deg=0.0)
+    assert sampler().fingerprint() != untouched.fingerprint()
+    np.testing.assert_allclose(untouched.draw()[0], (crops().draw()[0] - 2.0) / 4.0, rtol=1e-5)  # scaled after all
 
 
 def test_turns_and_noise_cannot_be_negative():
