@@ -44,7 +44,7 @@ class Recipe:
         return f"recipe {self.name}: {shape}; fitting {_told(self.fitting)}; adapting {_told(self.adapting)}"
 
 
-PAPER = Recipe("paper", TwoStages(5000, 2e-3, 0.9996), TwoStages(500, 2e-4, 0.99))
+PAPER = Recipe("paper", TwoStages(5000, 1e-3, 0.9996), TwoStages(500, 1e-4, 0.99))
 """Shape as reported, stages as in Rapp et al. (2021), whose 'exact same settings' the report took, and no rate of its
 own for this shape: the one published transformer is another, and its rate (0.00996, times 0.978 a step) is spent after
 400 steps of 10,000. What the report fine-tunes with it does not say: here a tenth of the rate, for a tenth as long."""
