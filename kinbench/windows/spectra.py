@@ -43,7 +43,7 @@ def log_power(windows: Unlabelled) -> FloatArray:
     total, count = np.zeros((len(spec.channel_names), int(use.sum()))), np.zeros(len(spec.channel_names))
     for begin in range(0, index.size, _CHUNK):
         x = windows.take(index[begin : begin + _CHUNK]).astype(np.float64)
-        known = np.isfinite(x).all(axis=1)
+        known = np.asarray(np.isfinite(x).all(axis=1))
         x = np.where(known[:, None, :], x, 0.0)
         power = np.abs(np.fft.rfft((x - x.mean(axis=1, keepdims=True)) * taper, axis=1)[:, use]) ** 2
         total += scale * power.sum(axis=0).T
