@@ -18,6 +18,7 @@ from kinbench.errors import DataError, KinbenchError, UsageError
 from kinbench.windows import Batches, TaskSpec, Unlabelled
 from kinbench_benchmarks.models._state import FEW_WINDOWS, check_inputs, not_fitted, own_note
 from kinbench_benchmarks.models.tan2024.layout import Layout
+from kinbench_benchmarks.models.tan2024.masking import Masking
 from kinbench_benchmarks.models.tan2024.network import SslNetwork, hidden_values, transplanted
 from kinbench_benchmarks.models.tan2024.recipes import recipe_of
 from kinbench_benchmarks.models.tan2024.reconstruction import reconstruction
@@ -136,7 +137,7 @@ class SslTransformer:
         layout = self._layout(train.spec)
         inputs = InputScaling.fit(train, layout, compat=self.compat, mirror=self.mirror)
         network = self._network(layout, train.spec, 0, seed)
-        sampler = Masked(train, inputs, self.recipe.mask, batch=self.recipe.batch, seed=seed)
+        sampler = Masked(train, inputs, self.mask, batch=self.recipe.batch, seed=seed)
         losses = self._train(
             network, [(self.recipe.stage("pretrain"), sampler)], _reconstruction_loss, seed, "pretrain"
         )
@@ -201,6 +202,11 @@ class SslTransformer:
         model._now = _State(state.spec, inputs, deepcopy(state.network), targets)
         model.notes = (*self.notes, own_note(unlabelled))
         return model
+
+    @property
+    def mask(self) -> Masking:
+        """What pre-training hides."""
+        return self.recipe.mask
 
     @property
     def input_scaling(self) -> InputScaling:

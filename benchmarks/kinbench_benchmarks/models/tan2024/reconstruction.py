@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +12,29 @@ from kinbench.errors import DataError
 from kinbench.windows import Unlabelled
 from kinbench_benchmarks.models.tan2024.masking import Masking
 from kinbench_benchmarks.models.tan2024.network import patches_of
-
-if TYPE_CHECKING:
-    from kinbench_benchmarks.models.tan2024.model import SslTransformer
+from kinbench_benchmarks.models.tan2024.scaling import InputScaling
 
 Float32Array = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
 _CHUNK = 256
+
+
+class Reconstructor(Protocol):
+    """A model that learnt to make up what is hidden."""
+
+    @property
+    def mask(self) -> Masking:
+        """What was hidden from it."""
+        ...
+
+    @property
+    def input_scaling(self) -> InputScaling:
+        """How inputs are put into the network."""
+        ...
+
+    def reconstruct(self, x: Float32Array, hidden: BoolArray) -> Float32Array:
+        """Return windows (n, time, channel) in SI units made up from patches that are not ``hidden`` (n, patches)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -41,14 +57,14 @@ class Reconstruction:
 
 
 def reconstruction(
-    model: SslTransformer, windows: Unlabelled, *, masking: Masking | None = None, seed: int = 0
+    model: Reconstructor, windows: Unlabelled, *, masking: Masking | None = None, seed: int = 0
 ) -> Reconstruction:
     """Return a pre-trained model's error on windows that it should not know, masked as in its training unless said.
 
     The length of a patch is the model's.
     Raises ``DataError`` without a hidden value to judge by.
     """
-    masking = replace(masking or model.recipe.mask, patch=model.recipe.patch)
+    masking = replace(masking or model.mask, patch=model.mask.patch)
     generator = np.random.default_rng(seed)
     inputs = model.input_scaling
     squares, count = np.zeros(3), 0
