@@ -56,7 +56,8 @@ def stream_of(imu: xr.Dataset, attrs: Mapping[str, Any], task: Task, leg: str) -
     """Return what a filter is handed of a recording's ``imu`` and attributes, for one of the task's legs.
 
     Of several sensors on a segment it is the one that windows take, or the first where the rotation of none is known: a
-    filter may find one itself. Neither the task's channels nor its activities play a part. Raises ``DataError`` for a recording shorter than two samples.
+    filter may find one itself. Neither the task's channels nor its activities play a part. Raises ``DataError`` for a
+    recording shorter than two samples.
     """
     time_s = np.asarray(imu["time"].values, dtype=np.float64)
     if time_s.size < 2:
