@@ -277,7 +277,11 @@ class PretrainedModel(Model, Protocol):
 
 @runtime_checkable
 class StartedModel(Model, Protocol):
-    """A model that can begin from weights; what ``PretrainedModel`` has, without ``pretrain``."""
+    """A model that can begin from weights; what ``PretrainedModel`` has, without ``pretrain``.
+
+    Where its factory has a setting ``tune``, that says what ``fit`` learns of weights that have answers already; its
+    value ``all`` is everything, which ``kinbench finetune`` asks for unless its user says otherwise.
+    """
 
     def begin(self, folder: Path) -> None:
         """Take up weights before ``fit``, as ``PretrainedModel.begin`` does."""

@@ -174,6 +174,16 @@ def parse_selector(text: str) -> tuple[str, dict[str, Any]]:
     return match["name"].strip(), settings
 
 
+def selector_of(name: str, settings: Mapping[str, Any]) -> str:
+    """Return the selector that ``parse_selector`` takes apart into these: settings by name, no brackets for none."""
+    words = {value: word for word, value in _WORDS.items()}
+    texts = (
+        f"{key}={words[value] if value is None or isinstance(value, bool) else value}"
+        for key, value in sorted(settings.items())
+    )
+    return f"{name}[{','.join(texts)}]" if settings else name
+
+
 def _value(text: str) -> Any:
     if text in _WORDS:
         return _WORDS[text]

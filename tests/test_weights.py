@@ -341,6 +341,25 @@ def test_whoever_pretraining_saw_is_refused_in_a_test_through_finetuning_too(spa
         assert f"the weights '{folder}' learnt from lab/S1" in made[0].failure.sentence
 
 
+@pytest.mark.parametrize(
+    ("made", "asked", "expected"),
+    [
+        ("tuned", None, "tuned[tune=all]"),
+        ("tuned[steps=20,tune=none]", None, "tuned[steps=20,tune=all]"),  # how they came to be asks for nothing now
+        ("tuned", "tuned[tune=none]", "tuned[tune=none]"),
+        ("steady", None, "steady"),
+    ],
+)  # fmt: skip
+def test_finetuning_tunes_everything_unless_told_otherwise(made, asked, expected, space, elsewhere, log):
+    begun = train(space, [elsewhere], "begun", made)
+    tuned = prediction.finetune(
+        [elsewhere], TASK, of(space, begun.folder), space / "on", selector=asked, cache=space / "cache"
+    )
+    assert tuned.selector == tuned.card["model"]["selector"] == expected
+    learnt = np.abs(tuned.model.weights - begun.model.weights).max() > 1e-6
+    assert learnt == ("none" not in expected)
+
+
 def test_pretraining_is_refused_where_nothing_can_be_learnt(space, elsewhere):
     with pytest.raises(UsageError, match="'ridge' learns nothing from inputs alone"):
         prediction.pretrain([elsewhere], TASK, "ridge", space / "w", cache=space / "cache")

@@ -90,6 +90,19 @@ class Steady:
         return 4
 
 
+class Tuned(Steady):
+    """Leaves weights that it began from as they are, unless it is to tune them."""
+    card = ModelCard("tuned", "1", "tuned", "for tests")
+
+    def __init__(self, steps=30, tune=None):
+        super().__init__(steps)
+        self.tune = tune
+
+    def fit(self, train, valid, *, seed):
+        if self.scale is None or self.tune == "all":
+            super().fit(train, valid, seed=seed)
+
+
 class Twisted(Steady):
     """Names a setting that it does not take."""
     space = {"height": Real(0.0, 1.0)}
@@ -105,7 +118,7 @@ class Moody(Steady):
             raise RuntimeError("not today")
         super().fit(train, valid, seed=seed)
 '''
-_NAMES = ("Steady", "Twisted", "Moody")
+_NAMES = ("Steady", "Tuned", "Twisted", "Moody")
 DOORS = [
     *ENTRY_POINTS,
     ("kinbench.models", "\n".join(f"{name.lower()} = trained_models:{name}" for name in _NAMES)),

@@ -31,7 +31,7 @@ from kinbench.prediction.material import Material, Progress, gather
 from kinbench.prediction.preparation import plugins_doing, progress_of, ready
 from kinbench.provenance import SEARCH, SEARCH_FORMAT, Origin, Search, read_search
 from kinbench.store import Store
-from kinbench.tasks import Task, parse_selector
+from kinbench.tasks import Task, parse_selector, selector_of
 
 STARTUP = 10
 """So many trials are drawn at random before the first is drawn from what they came to (Optuna's own default)."""
@@ -191,11 +191,7 @@ def _trial(
 
 def _selector(selector: str, settings: Mapping[str, Setting]) -> str:
     name, fixed = parse_selector(selector)
-    texts = (
-        f"{key}={str(value).lower() if isinstance(value, bool) else value}"
-        for key, value in sorted({**fixed, **settings}.items())
-    )
-    return f"{name}[{','.join(texts)}]"
+    return selector_of(name, {**fixed, **settings})
 
 
 def _by_dof(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
+from kinbench import plugins
 from kinbench.contracts import Training
 from kinbench.engines import THREADS
 from kinbench.errors import UsageError
@@ -18,7 +19,10 @@ from kinbench.prediction.material import Progress, gather
 from kinbench.prediction.preparation import plugins_doing, progress_of, ready
 from kinbench.provenance import CARD, Origin, Weights, open_weights
 from kinbench.store import Store
-from kinbench.tasks import Task
+from kinbench.tasks import Task, parse_selector, selector_of
+
+TUNE = "tune"
+"""The setting by which a model is told what of its weights ``fit`` goes on with (``contracts.StartedModel``)."""
 
 
 def train(
@@ -87,16 +91,26 @@ def finetune(
 ) -> Weights:
     """Go on from weights with answers: ``train`` of the model that they are of, begun from them.
 
-    ``selector`` is the model, where another is meant, or where nobody wrote down which one the weights are of. Raises
-    ``UsageError`` where it is not known, and as ``train`` does.
+    ``selector`` is the model, where another is meant, or where nobody wrote down which one the weights are of. A model
+    with a setting ``tune`` tunes everything unless ``selector`` says otherwise; the card's selector tells. Raises
+    ``UsageError`` where the model is not known, and as ``train`` does.
     """
     if selector is None:
         if origin.card is None:
             raise UsageError(
                 f"'{origin.name}' has no card, so nobody knows which model its weights are of; say it with --model."
             )
-        selector = str(origin.card["model"]["selector"])
+        name, settings = parse_selector(str(origin.card["model"]["selector"]))
+        settings.pop(TUNE, None)  # how those weights came to be, which says nothing of what is asked for now
+        selector = selector_of(name, settings)
     return train(
-        stores, task, selector, folder, seed=seed, cache=cache, origin=origin, device=device, force=force,
+        stores, task, _tuning(selector), folder, seed=seed, cache=cache, origin=origin, device=device, force=force,
         on_progress=on_progress,
     )  # fmt: skip
+
+
+def _tuning(selector: str) -> str:
+    """Return a model's selector, told to tune everything where it has such a setting and none is given."""
+    name, given = parse_selector(selector)
+    known = plugins.settings_of(plugins.get("models", name).load()) or {}
+    return selector_of(name, {**given, TUNE: "all"}) if TUNE in known and TUNE not in given else selector
