@@ -270,6 +270,7 @@ def test_a_cell_that_fails_is_kept_with_its_reason_and_the_run_goes_on(space, la
     assert {r.key for r in results.read(space / "results")} == {r.key for r in finished.made}
     if how == "known":
         assert {r.fold.name for r in failed} == {"lab/S2"} and {r.failure.kind for r in failed} == {"LeakError"}
+        assert all(finished.text().count(result.label) == 1 for result in failed)
 
 
 def test_a_failed_cell_is_tried_again(space, lab, monkeypatch):

@@ -82,7 +82,9 @@ class Finished:
 
 
 def _sentence(result: Result) -> str:
-    return result.failure.sentence if result.failure else ""
+    """Return why a result failed, without its own name before each line: whoever tells it has named it."""
+    lines = result.failure.sentence.splitlines() if result.failure else []
+    return "\n".join(line.removeprefix(f"{result.label}: ") for line in lines)
 
 
 def run(
