@@ -263,6 +263,8 @@ def test_what_else_sets_transfer_apart_is_a_column_and_the_diagonal_is_that_of_c
         for i, offset in enumerate(OFFSETS)
     ]  # fmt: skip
     answer = only("cross-dataset-adapted", found)
+    assert {one.kind for one in study("cross-dataset", found)} == {"cross-dataset", "cross-dataset-adapted"}
+    assert only("cross-dataset", found).kind == "cross-dataset"  # the study's own name is meant, not its family's
     pairs = answer.tables["pairs"].set_index(["adapted", "train"])
     assert pairs["loss"].to_dict() == pytest.approx({("no", "a"): 4, ("no", "b"): 4, ("yes", "a"): 1, ("yes", "b"): 1})
     found += [
@@ -321,6 +323,21 @@ def test_models_are_compared_by_person_with_holm_ranks_equivalence_and_variance(
     assert within.loc["method", "p_corrected"] < 1e-6 and within.loc["model", "p_corrected"] < 1e-6
     assert within.loc["method:model", "p_corrected"] > 0.05
     assert "two-way (rows as persons)" in variance.index.get_level_values("kind")
+
+
+def test_models_that_never_rank_are_held_against_no_other_and_that_is_told():
+    made = campaign()
+    unknown = results.WeightsPart(name="theirs", sha256="0" * 64, unknown="theirs")
+    bad = [one for one in made if one.model.name == "bad"]
+    begun = [one.model_copy(update={"model": one.model.model_copy(update={"weights": unknown})}) for one in bad]
+    found = study("compare", [one for one in made if one not in bad] + begun)
+    assert [answer.variant for answer in found] == ["ug", "ui", "methods by models"]
+    for answer in found:
+        assert all(set(table.get("model", ["good"])) <= {"good", "same"} for table in answer.tables.values())
+        assert any("bad is left out, since it never ranks: nobody wrote down" in note for note in answer.notes)
+    told = study("compare", begun + [one for one in made if one.model.name == "same"])
+    assert "nothing to compare" in told.choose(" ug ").only.sentences[0]
+    assert only("compare", begun).sentences == ("Nothing can be compared: no model of these results ever ranks.",)
 
 
 def test_one_model_is_no_comparison_and_too_few_persons_are_told():

@@ -126,7 +126,13 @@ class Study:
 
     @property
     def only(self) -> Answer:
-        """The one answer; raises ``UsageError`` where there are several, naming them."""
+        """The one answer, or of several that which is of the very study asked for, not of one in its family.
+
+        Raises ``UsageError`` where there is no such one, naming them all.
+        """
+        own = [answer for answer in self.answers if answer.kind == self.name]
+        if len(own) == 1:
+            return own[0]
         if len(self.answers) != 1:
             told = "; ".join(answer.title for answer in self.answers)
             raise UsageError(

@@ -33,7 +33,7 @@ class Cells:
     """The scored results of one task on one dataset ("" where a protocol spans datasets), headline view only.
 
     ``scores`` has the columns protocol, train, dataset, model, parameters, person, seed, fold, dof, value, and one for
-    each name of a fold's condition.
+    each name of a fold's condition. ``left_out`` says which models were, and why.
     """
 
     task: str
@@ -43,6 +43,19 @@ class Cells:
     results: tuple[Result, ...]
     scores: pd.DataFrame
     failed: int = 0
+    left_out: tuple[str, ...] = ()
+
+    def ranked(self) -> Cells:
+        """Return the cells of the models that may be held against each other: those never ranked go, and why is told.
+
+        One of them could have learnt from the people it is tested on, and would win or lose by that.
+        """
+        labels = model_labels(self.results)
+        why = {labels[model_identity(one)]: one.unranked for one in self.results if one.unranked is not None}
+        told = tuple(f"{model} is left out, since it never ranks: {reason}." for model, reason in sorted(why.items()))
+        mine = tuple(one for one in self.results if labels[model_identity(one)] not in why)
+        scores = self.scores[~self.scores["model"].isin(why)]
+        return replace(self, results=mine, scores=scores, left_out=(*self.left_out, *told))
 
     def of(self, wanted: Callable[[str], bool]) -> Cells:
         """Return the cells of the protocols whose name is wanted; its conditions are theirs alone."""
@@ -53,7 +66,7 @@ class Cells:
 
     def told_in(self, metric: str) -> Cells:
         """Return the same cells in another metric; raises ``UsageError`` for one that the results have none of."""
-        return _cells(self.task, self.dataset, self.results, metric, self.failed)
+        return replace(_cells(self.task, self.dataset, self.results, metric, self.failed), left_out=self.left_out)
 
     @property
     def quantity(self) -> str:
@@ -95,6 +108,7 @@ class Cells:
         ]
         if self.failed:
             notes.append(f"{self.failed} cells failed and are in no table; see 'kinbench leaderboard'.")
+        notes += self.left_out
         return {
             "task": self.task, "dataset": self.dataset, "metric": self.metric, "unit": self.unit,
             "notes": tuple(notes), "simulation": any(result.simulation for result in self.results),

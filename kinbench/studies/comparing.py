@@ -21,8 +21,15 @@ def answers(
 ) -> list[Answer]:
     """Return one answer per protocol without conditions (or those named): pairs, ranks, equivalence.
 
-    One more lays methods (protocols) by models and analyses the variance over the persons that have every cell.
+    One more lays methods (protocols) by models and analyses the variance over the persons that have every cell. Models
+    that never rank are left out, and the answers say which.
     """
+    cells = cells.ranked()
+    if not cells.results:
+        told = "Nothing can be compared: no model of these results ever ranks."
+        return [
+            Answer(kind="compare", question="Which models differ?", sentences=(told,), tables={}, shown=(), **cells.facts)
+        ]
     plain = {r.protocol.name for r in cells.results if not r.protocol.study and r.protocol.scope == "dataset"}
     wanted = [protocol for protocol in cells.protocols if protocol in (set(protocols) or plain)]
     chosen = cells.of(lambda protocol: protocol in wanted)
