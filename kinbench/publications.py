@@ -20,7 +20,7 @@ class Measure:
 
     ``variant`` is one of the task by name (``/oriented``, behind it). ``settings`` are those of the model, None for one
     that must not be set. ``pretrained`` is whether the model began from weights (None: either). ``condition`` is what a
-    study's folds must have. ``dofs`` are averaged; none means all.
+    study's folds must have. ``dofs`` are averaged; none means all. An empty ``metric`` is RMSE.
     """
 
     protocol: str = ""
@@ -37,7 +37,7 @@ class Measure:
         """Return this measure with what it leaves empty taken from another."""
         return Measure(
             protocol=self.protocol or other.protocol, task=self.task or other.task, model=self.model or other.model,
-            dofs=self.dofs or other.dofs, metric=self.metric or other.metric or "rmse",
+            dofs=self.dofs or other.dofs, metric=self.metric or other.metric,
             settings={**other.settings, **self.settings},
             pretrained=other.pretrained if self.pretrained is None else self.pretrained,
             condition={**other.condition, **self.condition}, variant=self.variant or other.variant,

@@ -64,18 +64,19 @@ def _dataset(result: Result) -> str:
 
 
 def _values(dataset: str, model: str, results: Sequence[Result], measure: Measure) -> Measured | None:
+    metric = measure.metric or "rmse"
     rows = [
-        {"person": score.person, "seed": result.seed, "fold": result.fold.name, "value": score.values[measure.metric]}
+        {"person": score.person, "seed": result.seed, "fold": result.fold.name, "value": score.values[metric]}
         for result in results
         for score in result.scores
         if score.view == "test"
         and (not measure.dofs or score.dof in measure.dofs)
-        and score.values.get(measure.metric) is not None
+        and score.values.get(metric) is not None
     ]
     if not rows:
         return None
     means = by_person(pd.DataFrame(rows), [])
-    part = next(result.metrics[measure.metric] for result in results if measure.metric in result.metrics)
+    part = next(result.metrics[metric] for result in results if metric in result.metrics)
     return Measured(
         dataset=dataset, model=model, better=part.better, unit=part.unit,
         persons=dict(zip(means["person"], means["value"], strict=True)),
