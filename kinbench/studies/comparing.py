@@ -26,8 +26,8 @@ def answers(
     """
     cells = cells.ranked()
     if not cells.results:
-        told = "Nothing can be compared: no model of these results ever ranks."
-        return [Answer("compare", question="Which models differ?", sentences=(told,), tables={}, shown=(), **cells.facts)]
+        told = ("Nothing can be compared: no model of these results ever ranks.",)
+        return [Answer("compare", question="Which models differ?", sentences=told, tables={}, shown=(), **cells.facts)]
     plain = {r.protocol.name for r in cells.results if not r.protocol.study and r.protocol.scope == "dataset"}
     wanted = [protocol for protocol in cells.protocols if protocol in (set(protocols) or plain)]
     chosen = cells.of(lambda protocol: protocol in wanted)
