@@ -98,6 +98,8 @@ def test_the_wheel_ships_the_engine_and_its_plugins_and_nothing_else(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names}
     assert tops == {"kinbench", "kinbench_adapters", "kinbench_benchmarks", f"{wheel.name.rsplit('-', 3)[0]}.dist-info"}
+    trained = {name.rpartition("/")[0] for name in names if name.endswith(("card.json", ".safetensors"))}
+    assert {"simulated-knee-cnn", "simulated-gait-ssl"} <= {name.split("/")[2] for name in trained}
     metadata = zipfile.ZipFile(wheel).read(next(name for name in names if name.endswith("METADATA"))).decode()
     assert "License-Expression: Apache-2.0" in metadata
 
