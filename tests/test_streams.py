@@ -37,6 +37,7 @@ class Integral:
 
     def estimate(self, stream):
         tell(f"ask {stream.leg} {stream.time_s.size} {','.join(stream.dofs)}")
+        self.notes = (*self.notes, f"felt {float(stream.imu['gyr'].values.sum()):.6f}")
         rate = stream.imu["gyr"].values[:, stream.sensor(f"shank_{stream.leg}"), 2]
         time_s = stream.imu["time"].values
         turned = np.degrees(np.cumsum(rate - rate.mean()) * (time_s[1] - time_s[0]))
@@ -166,6 +167,27 @@ def test_a_filter_is_asked_once_a_recording_and_leg_and_scored_like_any_model(sp
     assert all(score.values["r"] > 0.7 for score in result.scores), "it is right but for an offset and some drift"
     assert any("whole of each recording's inputs" in note for note in result.notes)
     assert rescore(result, lab, results=space / "results", cache=space / "cache") == result.scores
+
+
+class Twice:
+    """Two folds that are fitted on the same people and test another one each."""
+
+    card = ProtocolCard("toy-twice", 1, "twice", "others", "nothing", ranks=False)
+
+    def folds(self, entries, task):
+        first, second, *_ = UG.folds(entries, task)
+        fitted = {role: tuple(s for s in first.roles["fit"] if "/S3" in s.key) for role in ("fit",)}
+        return [
+            replace(fold, roles={"test": fold.roles["test"], "validation": (), **fitted}) for fold in (first, second)
+        ]
+
+
+def test_what_a_filter_notes_of_one_cell_stands_in_no_other(space):
+    made = run(planned(space, laboratory(space, "lab"), [Twice()])).made
+    assert not [result.failure for result in made if result.failure]
+    assert (space / "log.txt").read_text().count("fit filter") == 1, "one fit for both"
+    one, other = ({note for note in result.notes if note.startswith("felt")} for result in made)
+    assert one and other and not one & other
 
 
 def test_test_and_train_spans_of_one_recording_are_told_by_one_answer(space):

@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add, attrgetter
@@ -69,7 +70,8 @@ class Fits:
     def take(self, cell: Cell, watch: Stopwatch) -> Fitted:
         """Return a model that is as ``fit`` left it. One to be adapted is always a copy read from disk.
 
-        So ``ua`` after ``ug``, in one run or after a resume, starts from the same bits.
+        So ``ua`` after ``ug``, in one run or after a resume, starts from the same bits. Any other is a copy too, of the
+        object alone: what a filter notes of one cell's recordings must not stand in the next one's result.
         """
         if self._failure is not None:
             raise self._failure
@@ -85,7 +87,7 @@ class Fits:
         if self._in_memory is None or cell.fold.adapts:
             shutil.rmtree(self._progress(cell.fit_key), ignore_errors=True)  # of a run killed as it kept the fit
             return _load(self._fresh(cell), kept)
-        return self._in_memory
+        return replace(self._in_memory, model=copy(self._in_memory.model))
 
     @contextmanager
     def training(self, cell: Cell, name: str) -> Iterator[Training]:
