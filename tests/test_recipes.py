@@ -1,6 +1,7 @@
 """How the published networks are trained: the fast recipe, the paper's and the code's, and weights to begin from."""
 
 from dataclasses import replace
+from shutil import copytree
 
 import numpy as np
 import pytest
@@ -259,11 +260,10 @@ def test_a_fit_that_was_stopped_goes_on_to_the_same_bits(tmp_path, monkeypatch):
     assert again == fitted(Training())
 
 
-def test_a_device_that_is_not_there_is_told():
-    model = PaperCnn(**QUICK)
-    model.prepare(Training(device=f"cuda:{torch.cuda.device_count()}"))
+@pytest.mark.parametrize("name", ["hur2025-cnn", "rapp2021", "rapp2021-lstm", "rope-transformer", "ssl-transformer"])
+def test_a_device_that_is_not_there_is_told_before_anything_is_learnt(name):
     with pytest.raises(UsageError, match="torch finds"):
-        fit(model)
+        plugins.create("models", name).prepare(Training(device=f"cuda:{torch.cuda.device_count()}"))
 
 
 # --- weights to begin from -------------------------------------------------------------------------------------------
@@ -294,6 +294,15 @@ def test_weights_are_taken_as_they_are_unless_something_is_to_be_tuned(weights):
     model.fit(offset(4), offset(5), seed=0)
     np.testing.assert_array_equal(model.predict(windows(3).x), known.predict(windows(3).x))
     assert "weights of 'cohort' taken as they are: nothing was fitted" in model.notes
+
+
+def test_weights_with_a_card_are_called_by_the_folder_that_holds_both(weights, tmp_path):
+    (tmp_path / "knees").mkdir()
+    (tmp_path / "knees" / "card.json").write_text("{}")
+    copytree(weights, tmp_path / "knees" / "model")
+    model = begun(tmp_path / "knees" / "model")
+    model.fit(offset(4), offset(5), seed=0)
+    assert "weights of 'knees' taken as they are: nothing was fitted" in model.notes
 
 
 @pytest.mark.parametrize("tune", ["head", "all"])

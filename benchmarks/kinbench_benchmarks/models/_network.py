@@ -16,7 +16,7 @@ from kinbench.windows import Batches, TaskSpec, Unlabelled
 from kinbench_benchmarks.models._recipes import Recipe, Schedule, learn
 from kinbench_benchmarks.models._state import Float32Array, Scaling, check_inputs, not_fitted, own_note
 from kinbench_benchmarks.models._windows import ScaledWindows, Targets, run_network
-from kinbench_benchmarks.training import load_into, quiet_torch
+from kinbench_benchmarks.training import check_device, load_into, quiet_torch
 from kinbench_benchmarks.weights import NETWORK, read_weights, write_weights
 
 TUNES = ("none", "head", "all")
@@ -72,7 +72,8 @@ class NetworkModel(ABC):
         return {}
 
     def prepare(self, training: Training) -> None:
-        """Take up where to compute and where to keep progress."""
+        """Take up where to compute and where to keep progress; raises ``UsageError`` where that device is not."""
+        check_device(training.device)
         self.training = training
 
     def begin(self, folder: Path) -> None:
@@ -81,7 +82,7 @@ class NetworkModel(ABC):
         Raises ``DataError`` as ``load`` does.
         """
         self.load(folder)
-        self._begun = folder.name
+        self._begun = name_of(folder)
 
     def fit(self, train: Batches, valid: Batches, *, seed: int) -> None:
         """Train by the recipe, from scratch unless the model began from weights.
@@ -188,6 +189,11 @@ class NetworkModel(ABC):
         if self._fitted is None:
             raise not_fitted(self.card)
         return self._fitted
+
+
+def name_of(folder: Path) -> str:
+    """Return what weights are called: their folder's name, or that of the folder which holds them and their card."""
+    return folder.parent.name if (folder.parent / "card.json").is_file() else folder.name
 
 
 def _check_same(weights: TaskSpec, given: TaskSpec) -> None:

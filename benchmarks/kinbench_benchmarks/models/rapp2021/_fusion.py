@@ -115,9 +115,9 @@ class Fusion:
         self.notes: tuple[str, ...] = ()
 
     def prepare(self, training: Training) -> None:
-        """Take up where to compute and where to keep progress."""
-        self._training = training
+        """Take up where to compute and where to keep progress; raises ``UsageError`` where that device is not."""
         self._angles.prepare(training)
+        self._training = training
 
     def fit(self, train: Batches, valid: Batches, *, seed: int) -> None:
         """Train both networks, then learn the shares. Raises ``NotApplicable`` for a task without orientations."""

@@ -28,6 +28,7 @@ from kinbench_benchmarks.training import (
     Shuffled,
     Stage,
     Validation,
+    check_device,
     load_into,
     masked_mse,
     quiet_torch,
@@ -124,7 +125,8 @@ class SslTransformer:
     # --- learning ----------------------------------------------------------------------------------------------------
 
     def prepare(self, training: Training) -> None:
-        """Take up where to compute and where to keep progress."""
+        """Take up where to compute and where to keep progress; raises ``UsageError`` where that device is not."""
+        check_device(training.device)
         self._training = training
 
     def pretrain(self, train: Unlabelled, valid: Unlabelled, *, seed: int) -> None:
