@@ -579,5 +579,22 @@ def test_a_file_that_is_no_weights_is_refused_in_a_sentence(tmp_path):
     for name in ("bomb.pt", "list.pt", "text.pt", "empty.pt", "cut.safetensors", "absent.pt", "absent.safetensors"):
         with pytest.raises(DataError, match="expected a") as caught:
             read_published(tmp_path / name)
-        assert len(caught.value.problems) == 1 and "\n" not in str(caught.value)
+        assert len(caught.value.problems) == 1 and str(caught.value).isprintable(), "no line feed and no colours"
+        assert "trust" not in str(caught.value), "nor advice to run what a stranger wrote"
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_damaged_file_is_refused_in_a_sentence_wherever_the_damage_is(tmp_path, zipped):
+    path, generator = tmp_path / "model.pt", np.random.default_rng(0)
+    torch.save({"a": torch.arange(3.0), "b": torch.ones(2, 2)}, path, _use_new_zipfile_serialization=zipped)
+    whole = path.read_bytes()
+    for _ in range(150):
+        damaged = bytearray(whole[: int(generator.integers(1, len(whole) + 1))])
+        for place in generator.integers(0, min(len(damaged), 600), 3):
+            damaged[place] = generator.integers(256)
+        path.write_bytes(damaged)
+        try:
+            assert all(isinstance(value, torch.Tensor) for value in read_published(path).values())
+        except DataError as error:
+            assert len(error.problems) == 1

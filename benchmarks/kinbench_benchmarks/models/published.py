@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from kinbench.errors import DataError
 from kinbench.windows import TaskSpec
 from kinbench_benchmarks.models._state import Scaling
+from kinbench_benchmarks.training import read_published, read_saved
 
 Float32Array = NDArray[np.float32]
 FloatArray = NDArray[np.float64]
@@ -91,10 +92,8 @@ def read(folder: Path) -> Published:
 
     Raises ``DataError`` where a file is absent, damaged, holds anything but numbers, or has other sizes.
     """
-    weights = _mapping(folder / WEIGHTS)
-    if not weights or not all(isinstance(value, Tensor) for value in weights.values()):
-        raise DataError("expected tensors by name, as torch saves a state", where=folder / WEIGHTS)
-    stored = _mapping(folder / STATISTICS).get("params")
+    weights = read_published(folder / WEIGHTS)
+    stored = read_saved(folder / STATISTICS).get("params")
     if not isinstance(stored, Mapping):
         raise DataError("expected mean and SD under 'params'", where=folder / STATISTICS)
     sizes = {"x_mean": 16, "x_std": 16, "y_mean": 3, "y_std": 3}
@@ -168,20 +167,6 @@ def _joint(spec: TaskSpec) -> str:
 
 def _listed(spec: TaskSpec) -> str:
     return ", ".join(spec.dof_names)
-
-
-def _mapping(path: Path) -> Mapping[str, Any]:
-    try:
-        stored = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for a file that is absent, damaged or full of code
-        raise DataError(f"no readable weights: {_first_line(error)}", where=path) from error
-    if not isinstance(stored, Mapping):
-        raise DataError(f"expected values by name, got {type(stored).__name__}", where=path)
-    return stored
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _statistic(stored: Mapping[str, Any], name: str, size: int, path: Path) -> Float32Array:

@@ -7,7 +7,7 @@ one thread, a random state of its own, samplers that can tell and take up where 
 from kinbench_benchmarks.training.devices import check_device, device_of, on_device, quiet_torch
 from kinbench_benchmarks.training.loop import Course, train
 from kinbench_benchmarks.training.losses import masked_mse
-from kinbench_benchmarks.training.published import load_into, read_published
+from kinbench_benchmarks.training.published import load_into, read_published, read_saved
 from kinbench_benchmarks.training.samplers import Crops, Everything, Sampler, Shuffled, Source
 from kinbench_benchmarks.training.stages import Stage
 from kinbench_benchmarks.training.validation import Validation
@@ -29,6 +29,7 @@ __all__ = [
     "on_device",
     "quiet_torch",
     "read_published",
+    "read_saved",
     "read_weights",
     "train",
     "write_weights",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -24,14 +24,31 @@ def read_published(path: Path) -> dict[str, Tensor]:
     ``state_dict`` or ``model_state_dict`` is looked into. Raises ``DataError`` where there is no such file, or anything
     else in it.
     """
+    found = read_saved(path)
+    for inner in ("state_dict", "model_state_dict"):
+        if isinstance(found.get(inner), Mapping):
+            found = found[inner]
+    if not found or not all(isinstance(value, Tensor) for value in found.values()):
+        raise DataError("expected a network's weights by name, got something else", where=path)
+    return {str(name): value for name, value in found.items()}
+
+
+def read_saved(path: Path) -> Mapping[str, Any]:
+    """Return the values by name of a ``.safetensors`` file or of one that torch saved, nothing in it executed.
+
+    Raises ``DataError`` where there is no such file, or it is damaged or holds anything but tensors and plain values.
+    """
+    if not path.is_file():
+        raise DataError("expected a file of a network's weights, found none", where=path)
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        found = torch.load(path, weights_only=True, map_location="cpu")
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError, SafetensorError, pickle.UnpicklingError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise DataError(f"expected a file of a network's weights, got: {reason}", where=path) from error
-    return _tensors(found, path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what a damaged file seems to be, which is told below
+            found = _loaded(path)
+    except Exception as error:  # of a damaged file torch raises whatever its bytes happen to lead to
+        raise DataError(f"expected a file of a network's weights, got: {_reason(error)}", where=path) from error
+    if not isinstance(found, Mapping):
+        raise DataError(f"expected a network's weights by name, got {type(found).__name__}", where=path)
+    return found
 
 
 def load_into(network: nn.Module, weights: Mapping[str, Tensor | NDArray[Any]], *, where: object = None) -> None:
@@ -47,10 +64,12 @@ def load_into(network: nn.Module, weights: Mapping[str, Tensor | NDArray[Any]], 
     network.eval()
 
 
-def _tensors(found: Any, path: Path) -> dict[str, Tensor]:
-    for inner in ("state_dict", "model_state_dict"):
-        if isinstance(found, Mapping) and isinstance(found.get(inner), Mapping):
-            found = found[inner]
-    if not isinstance(found, Mapping) or not all(isinstance(value, Tensor) for value in found.values()):
-        raise DataError("expected a network's weights by name, got something else", where=path)
-    return {str(name): value for name, value in found.items()}
+def _loaded(path: Path) -> Any:
+    return load_file(path) if path.suffix == ".safetensors" else torch.load(path, weights_only=True, map_location="cpu")
+
+
+def _reason(error: Exception) -> str:
+    """Return an error's first line; of what torch would not unpickle, that and no advice to run it all the same."""
+    if isinstance(error, pickle.UnpicklingError):
+        return "a damaged file, or one that holds code and not only numbers"
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
