@@ -21,14 +21,14 @@ from kinbench.errors import DataError
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-Quantity = Literal["angle", "grf", "moment"]
-UNITS: Mapping[Quantity, str] = {"angle": "deg", "grf": "BW", "moment": "N m/kg"}
-"""What predictions and references are in: degrees; body weights (force over mass and gravity); moment over mass."""
+Quantity = Literal["angle", "grf", "moment", "acceleration"]
+UNITS: Mapping[Quantity, str] = {"angle": "deg", "grf": "BW", "moment": "N m/kg", "acceleration": "m s-2"}
+"""What predictions and references are in: degrees; body weights (force over mass and gravity); moment over mass; SI."""
 
 MIN_RANGE_DEG = 2.0
 """A reference that varies less than this has no meaningful correlation (protocols 1, Scores)."""
-MIN_RANGES: Mapping[Quantity, float] = {"angle": MIN_RANGE_DEG, "grf": 0.02, "moment": 0.02}
-"""The same of every quantity, in its unit: a fiftieth of body weight is where stance begins."""
+MIN_RANGES: Mapping[Quantity, float] = {"angle": MIN_RANGE_DEG, "grf": 0.02, "moment": 0.02, "acceleration": 0.2}
+"""The same of every quantity, in its unit: a fiftieth of body weight is where stance begins, and of gravity as well."""
 DETECTABLE_CHANGE_PERCENT = (5.0, 18.0)
 """Least and greatest change of a vertical ground reaction parameter of treadmill walking that two sessions tell apart
 with 95 % confidence, by parameter, in percent of it (Reed, Urry and Wearing 2013, J Foot Ankle Res 6 S1:P12)."""
@@ -329,13 +329,17 @@ METRICS: Mapping[str, Metric] = {
 }
 
 
+def _alike(quantity: Quantity) -> dict[str, Metric]:
+    """Return the metrics of angles in another quantity's unit."""
+    return {
+        name: replace(metric, unit=metric.unit.replace(UNITS["angle"], UNITS[quantity]), quantity=quantity)
+        for name, metric in METRICS.items()
+    }
+
+
 def _of_forces(quantity: Quantity) -> dict[str, Metric]:
     """Return the metrics of a load on the body: those of angles in its unit, and those of the peaks of each stance."""
     unit = UNITS[quantity]
-    alike = [
-        replace(metric, unit=unit if metric.unit == UNITS["angle"] else metric.unit, quantity=quantity)
-        for metric in METRICS.values()
-    ]
     peaks = [
         Metric("peak_rmse", 1, unit, "lower", "RMSE of the greatest value of each stance", _at_peaks(_rmse), quantity),
         Metric("peak_offset", 1, unit, "zero", "mean error of the greatest values", _at_peaks(_offset), quantity),
@@ -345,11 +349,12 @@ def _of_forces(quantity: Quantity) -> dict[str, Metric]:
         Metric("peak_intercept", 1, unit, "zero", "intercept of predicted on measured greatest values",
                _at_peaks(_line(lambda slope, intercept: intercept)), quantity),
     ]  # fmt: skip
-    return {metric.name: metric for metric in (*alike, *peaks)}
+    return _alike(quantity) | {metric.name: metric for metric in peaks}
 
 
 BY_QUANTITY: Mapping[Quantity, Mapping[str, Metric]] = {
     "angle": METRICS, "grf": _of_forces("grf"), "moment": _of_forces("moment"),
+    "acceleration": _alike("acceleration"),
 }  # fmt: skip
 """The metrics of every quantity by name; ``nrmse`` of a force over stance is what the field calls rRMSE."""
 

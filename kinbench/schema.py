@@ -197,6 +197,17 @@ MOMENTS: dict[str, str] = {
 """External joint moments by name, and what a positive one does: what the ground does to the joint, not the muscles."""
 
 
+BODY_ACCELERATIONS: dict[str, str] = {
+    "body_acceleration_forward": "along the line walked, the way the person goes",
+    "body_acceleration_up": "up",
+    "body_acceleration_right": "to the right of the way the person goes",
+}
+"""The acceleration of the middle of the hips in the world, gravity not in it, by name, and where a positive one points.
+
+It is derived from the pelvis's ``segment_position`` where a task asks for it, never stored.
+"""
+
+
 # --- variables -------------------------------------------------------------------------------------------------------
 
 

@@ -47,8 +47,9 @@ class Task:
     each placement's rotation, 'sensor' leaves raw axes. ``activities``: those admitted, or None for any in which the
     person moves. ``window`` and ``stride`` are samples at ``rate_hz``.
 
-    ``quantity`` says what comes out: joint angles, ground reaction forces (``schema.GROUND_FORCES``) or joint moments
-    (``schema.MOMENTS``), in ``metrics.UNITS``; forces and moments are scored over stance. ``optional``: sensors that a
+    ``quantity`` says what comes out: joint angles, ground reaction forces (``schema.GROUND_FORCES``), joint moments
+    (``schema.MOMENTS``) or the body's acceleration (``schema.BODY_ACCELERATIONS``), in ``metrics.UNITS``; forces and
+    moments are scored over stance. ``optional``: sensors that a
     recording may lack, which a model is then told by NaN. ``around``: only the time around contacts counts.
     ``shortest``: stretches of at least so many samples that are shorter than a window are padded to one, by their last
     sample without a label (0: none is). ``straight_deg``: only where the pelvis heads within so many degrees of the
@@ -74,7 +75,7 @@ class Task:
     max_gap_s: float = 0.05
     variants: tuple[str, ...] = ()
     """Names of tasks that would fit a store this one does not (another ``acc_kind``, raw axes)."""
-    quantity: Literal["angle", "grf", "moment"] = "angle"
+    quantity: Literal["angle", "grf", "moment", "acceleration"] = "angle"
     optional: tuple[str, ...] = ()
     around: Around | None = None
     shortest: int = 0
@@ -86,6 +87,11 @@ class Task:
     def least(self) -> int:
         """How many samples a stretch needs to give a window."""
         return min(self.shortest or self.window, self.window)
+
+    @property
+    def loads(self) -> bool:
+        """Whether forces or moments come out: what is by the person's mass, and scored over stance."""
+        return self.quantity in ("grf", "moment")
 
     def plain(self) -> dict[str, Any]:
         """Return the definition by field, as identities are made of it: what a task does not do is not in it."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kinbench.tasks import Around, Task
+from kinbench.schema import BODY_ACCELERATIONS
+from kinbench.tasks import Around, Moving, Task
 
 _RATE_HZ = 100.0
 _WINDOW = 128
@@ -158,6 +159,25 @@ KNEE_MOMENT = replace(
     variants=(),
 )
 """As ``GRF_TREADMILL``, two external moments in N m per kg of body mass, walking over ground or on a treadmill."""
+
+BODY_ACCELERATION = replace(
+    GRF_TREADMILL,
+    name="body-acceleration",
+    title="Acceleration of the body in the world from up to eight sensors",
+    dofs=tuple(BODY_ACCELERATIONS),
+    activities=None,
+    moving=Moving(),
+    quantity="acceleration",
+    optional=tuple(name for name in _ALL_EIGHT if name != "pelvis"),
+    straight_deg=30.0,
+    variants=(),
+    by_name=True,
+)
+"""The inputs of ``GRF_TREADMILL``, to pre-train on where forces are not measured: task transfer of Tan et al. (2024).
+
+Any activity that moves, along the recording's line: in a turn its forward would be neither the old way nor the new.
+Only the pelvis's sensor must be there.
+"""
 
 # --- pairs of segments (Rapp et al. 2021) ----------------------------------------------------------------------------
 

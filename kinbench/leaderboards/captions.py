@@ -39,7 +39,7 @@ def caption(
     ]
     if view == "test_long":
         sentences.append("These are the longer test spans, not the headline.")
-    if first.task.definition.get("quantity", "angle") != "angle":
+    if first.task.definition.get("quantity") in ("grf", "moment"):
         sentences.append(_PHASES["swing" if view == "test_swing" else "stance"])
     sentences += [] if transfer or len(grids) > 1 else _ceiling(next(iter(grids.values())), unit)
     sentences += _rank_words(first.protocol.ranks, grids, rankings)

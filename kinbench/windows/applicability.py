@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from kinbench import schema
 from kinbench.recording import IndexEntry
 from kinbench.schema import OPEN_ACTIVITIES
 from kinbench.tasks import Task
+from kinbench.windows.orientations import HEADING
 
 
 def applicable(entry: IndexEntry, task: Task, variants: Sequence[Task] = ()) -> str | None:
@@ -68,7 +70,10 @@ def _needed(task: Task, leg: str) -> list[str]:
 
 def _outputs(entry: IndexEntry, task: Task) -> tuple[str, ...]:
     """Return what of the task's quantity a recording's reference holds."""
-    return {"angle": entry.dofs, "grf": entry.forces, "moment": entry.moments}[task.quantity]
+    known = {"angle": entry.dofs, "grf": entry.forces, "moment": entry.moments}
+    if task.quantity == "acceleration":  # of no use without a heading; the position is seen when the recording is read
+        return tuple(schema.BODY_ACCELERATIONS) if HEADING in entry.dofs else ()
+    return known[task.quantity]
 
 
 def _turned(entry: IndexEntry, task: Task) -> set[str]:
@@ -81,7 +86,7 @@ def _reason(entry: IndexEntry, task: Task) -> str | None:
         return reason
     if not _outputs(entry, task):
         return _UNLABELLED[task.quantity]
-    if task.quantity != "angle" and entry.mass_kg is None:
+    if task.loads and entry.mass_kg is None:
         return "the person's mass is not known, and loads are by mass"
     return None if feasible_legs(entry, task) else _missing(entry, task)
 
@@ -90,6 +95,7 @@ _UNLABELLED = {
     "angle": "it is unlabelled: it has no reference angle",
     "grf": "it has no force plate that is said to be under one foot ('right' or 'left')",
     "moment": "its reference holds no joint moment",
+    "acceleration": f"its reference tells no heading ('{HEADING}'), which the body's acceleration is told from",
 }
 
 

@@ -15,6 +15,7 @@ from kinbench.kinematics import events_from_hip_angle, events_from_knee_angle, m
 from kinbench.recording import Recording
 from kinbench.schema import OPEN_ACTIVITIES
 from kinbench.tasks import Moving, Task
+from kinbench.windows.accelerations import BODY, accelerations_of, path_known
 from kinbench.windows.fingerprints import Samples, samples_of
 from kinbench.windows.loads import contacts_of, load_of, mass_of, stance_of
 from kinbench.windows.orientations import heading_of, not_known, orientations_of
@@ -114,8 +115,10 @@ def derive(recording: Recording, task: Task, legs: tuple[str, ...]) -> Derived |
     ``legs`` are those that the index says are there. The recording is one that ``applicable`` let pass.
     """
     imu, reference = recording.imu, recording.reference
-    if imu is None or reference is None or task.quantity not in reference:
+    if imu is None or reference is None or task.quantity not in (*reference, "acceleration"):
         return f"it has no imu stream or no reference {task.quantity}"
+    if task.quantity == "acceleration" and not path_known(reference):
+        return f"its reference tells no path of the {BODY} that could be differenced twice"
     time_s = np.asarray(imu["time"].values, dtype=np.float64)
     if time_s.size < 2:
         return _TOO_SHORT
@@ -326,9 +329,12 @@ def _sliding_sum(values: FloatArray, reach: int) -> FloatArray:
 
 def _leg(leg: str, task: Task, sensors: dict[str, _Sensor], recording: Recording, moving: BoolArray) -> LegSignals:
     signals, present = _signals(leg, task, sensors)
-    targets, labelled = targets_of(recording, task.dofs_of(leg), present.size, task)
+    if task.quantity == "acceleration":
+        targets, labelled = accelerations_of(recording.reference, task.dofs_of(leg), present.size, task)
+    else:
+        targets, labelled = targets_of(recording, task.dofs_of(leg), present.size, task)
     usable = present & moving & labelled.all(axis=1)
-    if task.quantity == "angle":
+    if not task.loads:
         orientations = orientations_of(recording.reference, leg, task, present.size) if task.orientations else None
         return LegSignals(leg, signals, targets, labelled, _runs(usable), orientations=orientations)
     stance = _stance(recording, task.dofs_of(leg)[0], present.size, task)
@@ -419,9 +425,9 @@ def _strides(recording: Recording, reference: xr.Dataset, task: Task, samples: i
                 contacts = events(np.where(holds & going[:, None], angle, np.nan)[:, 0], task.rate_hz).contact_s
                 if contacts.size:
                     return tuple(np.rint(contacts * task.rate_hz).astype(int).tolist())
-    if task.quantity == "angle":
+    if not task.loads:
         return ()
-    stance = _stance(recording, task.dofs[0], samples, task)
+    stance = _stance(recording, task.dofs_of(task.legs[0])[0], samples, task)
     return () if stance is None else tuple(at for at in contacts_of(stance, task.rate_hz) if going[at])
 
 

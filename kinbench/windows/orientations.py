@@ -14,7 +14,8 @@ from kinbench.windows.references import angle_of, on_grid
 FloatArray = NDArray[np.float64]
 Float32Array = NDArray[np.float32]
 
-_HEADING = "pelvis_rotation"
+HEADING = "pelvis_rotation"
+"""The DoF that tells where a person heads."""
 
 
 def heading_of(reference: xr.Dataset, task: Task, samples: int) -> tuple[FloatArray, float]:
@@ -22,9 +23,9 @@ def heading_of(reference: xr.Dataset, task: Task, samples: int) -> tuple[FloatAr
 
     The line is the mean of the doubled heading, so that there and back are one.
     """
-    if "dof" not in reference.coords or _HEADING not in map(str, reference["dof"].values):
+    if "dof" not in reference.coords or HEADING not in map(str, reference["dof"].values):
         return np.full(samples, np.nan), np.nan
-    heading, known = on_grid(reference, *angle_of(reference, _HEADING), samples, task, circular_difference)
+    heading, known = on_grid(reference, *angle_of(reference, HEADING), samples, task, circular_difference)
     if not known.any():
         return np.full(samples, np.nan), np.nan
     doubled = np.deg2rad(2.0 * heading[known])
@@ -48,7 +49,8 @@ def orientations_of(reference: xr.Dataset | None, leg: str, task: Task, samples:
         if name in stored:
             quat = np.asarray(reference["segment_quat"].values[:, stored.index(name)], dtype=np.float64)
             found[:, column] = _quaternions_on_grid(reference, quat, samples, task)
-    found = _about_vertical(found, -_way_deg(reference, task, samples))
+    way_deg = way_of(reference, task, samples)
+    found = _about_vertical(found, np.zeros(samples) if np.isnan(way_deg).all() else -way_deg)
     if leg == "l" and task.axes == "segment":
         found *= (1.0, -1.0, -1.0, 1.0)
     return found.astype(np.float32)
@@ -62,11 +64,11 @@ def _quaternions_on_grid(reference: xr.Dataset, quat: FloatArray, samples: int, 
     return np.asarray(found / np.sqrt((found**2).sum(axis=1, keepdims=True)))
 
 
-def _way_deg(reference: xr.Dataset, task: Task, samples: int) -> FloatArray:
-    """Return which way the person goes (n,): along the line of walking or back; 0 where no heading is measured."""
+def way_of(reference: xr.Dataset, task: Task, samples: int) -> FloatArray:
+    """Return which way the person goes (n,), in degrees to the left: along the line of walking or back; NaN where no
+    heading is known.
+    """
     heading_deg, line_deg = heading_of(reference, task, samples)
-    if np.isnan(line_deg):
-        return np.zeros(samples)
     back = np.cos(np.deg2rad(heading_deg - line_deg)) < 0
     return np.where(np.isnan(heading_deg), np.nan, line_deg + 180.0 * back)
 

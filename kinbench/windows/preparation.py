@@ -125,7 +125,7 @@ def _derive_all(
 
 
 def _empty(task: Task) -> dict[str, NDArray[Any]]:
-    loaded = {} if task.quantity == "angle" else {"stance": np.empty(0, dtype=np.bool_)}
+    loaded = {"stance": np.empty(0, dtype=np.bool_)} if task.loads else {}
     shape = (0, len(task.segments), 4)
     oriented = {"orientations": np.empty(shape, dtype=np.float32)} if task.orientations else {}
     return {
