@@ -226,14 +226,21 @@ def test_gyroscopes_that_drift_are_left_out():
     assert float(share.split("knee_flexion ")[1].split(",")[0]) > 0.5
 
 
-def test_the_codes_blend_is_learnt_from_the_reference_and_scaled(sets):
+def test_the_codes_blend_is_learnt_from_the_reference_and_scaled(sets, tmp_path):
     train, valid, test = sets
     model = FACTORIES["rapp2021"](compat="code")
     model.fit(train, valid, seed=0)
     said = next(note for note in model.notes if note.startswith("compat code: shares"))
     scales = [float(word) for word in said.split("times ")[1].split(", ")]
     assert scales[0] == pytest.approx(1.0, abs=0.05)  # what is carried from the truth has the truth's size
-    assert np.isfinite(model.predict(test.x)).all()
+    answer = model.predict(test.x)
+    assert np.isfinite(answer).all()
+    model.save(tmp_path)
+    again = FACTORIES["rapp2021"](compat="code")
+    again.load(tmp_path)
+    assert again.predict(test.x).tobytes() == answer.tobytes()
+    with pytest.raises(DataError, match="load with the same settings"):
+        FACTORIES["rapp2021"]().load(tmp_path)  # which would carry the gyroscopes on in another way
 
 
 def test_the_search_gives_what_the_closed_form_gives(sets):

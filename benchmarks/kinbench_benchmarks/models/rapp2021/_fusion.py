@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kinbench import schema
 from kinbench.contracts import ModelCard, Training
-from kinbench.errors import NotApplicable, UsageError
+from kinbench.errors import DataError, NotApplicable, UsageError
 from kinbench.kinematics import matrices
 from kinbench.windows import Batches, TaskSpec, Unlabelled
 from kinbench_benchmarks.models._network import count_parameters
@@ -159,11 +159,16 @@ class Fusion:
         network, blend = self._state()
         weights = {f"{_ORIENTATION}{name}": value for name, value in network.state_dict().items()}
         arrays = {**self._angles.arrays(), **weights, "share": blend.share, "scale": blend.scale}
-        write_weights(folder, self.card, self._angles.spec, arrays, notes=self.notes)
+        write_weights(folder, self.card, self._angles.spec, arrays, settings=self._settings(), notes=self.notes)
 
     def load(self, folder: Path) -> None:
-        """Take up what ``save`` wrote. Raises ``DataError`` where it is of a network of another shape."""
+        """Take up what ``save`` wrote. Raises ``DataError`` where it is of another ``compat`` or shape of network."""
         spec, arrays, meta = read_weights(folder, self.card)
+        if meta["settings"] != self._settings():
+            raise DataError(
+                f"weights of settings {meta['settings']}, expected {self._settings()}; load with the same settings",
+                where=folder,
+            )
         self._angles.take_up(spec, arrays, folder)
         network = _orientations.build(spec, self._recipe)
         names = {
@@ -178,6 +183,10 @@ class Fusion:
         return self._angles.parameters() + count_parameters(self._state()[0])
 
     # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _settings(self) -> dict[str, str | None]:
+        """Return the setting that decides what the shares mean: how gyroscopes are carried on."""
+        return {"compat": self.compat}
 
     def _carried(self, x: Float32Array, starts: FloatArray) -> FloatArray:
         """Return angles (n, time, dof) of gyroscopes carried on from orientations (n, segment, 3, 3)."""
