@@ -310,12 +310,17 @@ class SslTransformer:
         ).losses  # fmt: skip
 
     def _settings(self) -> dict[str, Any]:
-        """Return the settings that weights depend on, as kept with them."""
-        return {**asdict(self.recipe.shape), "mirror": self.mirror, "compat": self.compat}
+        """Return the settings that weights depend on, as kept with them.
+
+        A mask leaves no trace in them, and a result that names one must be of weights that learnt under it.
+        """
+        mask = {"masked": self.recipe.masked, "masking": self.recipe.masking}
+        return {**asdict(self.recipe.shape), **mask, "mirror": self.mirror, "compat": self.compat}
 
     def _read(self, folder: Path) -> tuple[_State, tuple[str, ...]]:
         spec, arrays, meta = read_weights(folder, self.card)
-        if meta["settings"] != self._settings():
+        # Weights of before masks were written down say nothing of theirs.
+        if {**self._settings(), **meta["settings"]} != self._settings():
             raise DataError(
                 f"weights of settings {meta['settings']}, expected {self._settings()}; load with the same settings",
                 where=folder,
