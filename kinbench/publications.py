@@ -19,8 +19,9 @@ class Measure:
     """Which of our results stand for a number: all that a field leaves empty is left to the other part of the cell.
 
     ``variant`` is one of the task by name (``/oriented``, behind it). ``settings`` are those of the model, None for one
-    that must not be set. ``pretrained`` is whether the model began from weights (None: either). ``condition`` is what a
-    study's folds must have. ``dofs`` are averaged; none means all. An empty ``metric`` is RMSE.
+    that must not be set. ``pretrained`` is whether the model began from weights that had learnt without answers, or
+    from none (None: whatever it began from). ``condition`` is what a study's folds must have. ``dofs`` are averaged;
+    none means all. An empty ``metric`` is RMSE.
     """
 
     protocol: str = ""

@@ -8,6 +8,7 @@ from result_cases import protocol, result
 from kinbench import plugins
 from kinbench.literature import compare, typeset, verdicts
 from kinbench.publications import Claim, Column, Contrast, Measure, Paper, PublishedTable, Row
+from kinbench.results import WeightsPart
 
 KNEE = Measure(task="knee", protocol="ug")
 LINE, CURVE = Measure(model="line").joined(KNEE), Measure(model="curve").joined(KNEE)
@@ -48,18 +49,24 @@ def test_failed_limited_and_other_protocols_results_stand_for_nothing(other):
     assert [line.kind for line in lines] == ["reported"] * 3
 
 
+def begun(one, stage, selector="line[wide=true]@shipped", settings=(("wide", True),), unknown=None):
+    """A result as of a model that began from weights."""
+    weights = WeightsPart(name="shipped", sha256="0" * 64, stage=stage, unknown=unknown)
+    told = {"settings": dict(settings), "selector": selector, "weights": weights}
+    return one.model_copy(update={"model": one.model.model_copy(update=told)})
+
+
 def test_settings_conditions_and_weights_choose_among_results():
-    plain, set_ = people("line", 4.0)[0], people("line", 8.0)[0]
-    set_ = set_.model_copy(update={"model": set_.model.model_copy(
-        update={"settings": {"wide": True}, "selector": "line[wide=true]@shipped"})})  # fmt: skip
+    plain, set_ = people("line", 4.0)[0], begun(people("line", 8.0)[0], "pre-trained")
+    tuned = begun(people("line", 9.0)[0], "fitted", selector="line@tuned", settings={})
 
     def means(measure):
         table = PublishedTable("1", "t", "deg", "", (Column("x"),), (Row("r", (1.0,), measure.joined(LINE)),), "")
-        return [line.values[0][0] for line in typeset("p", table, [plain, set_]).lines[1:]]
+        return [line.values[0][0] for line in typeset("p", table, [plain, set_, tuned]).lines[1:]]
 
     assert means(Measure(settings={"wide": True})) == [8.0]
-    assert means(Measure(settings={"wide": None})) == [4.0]
-    assert means(Measure(pretrained=True)) == [8.0]
+    assert means(Measure(settings={"wide": None})) == [4.0, 9.0]
+    assert means(Measure(pretrained=True)) == [8.0], "not what began from weights that had learnt with answers"
     assert means(Measure(pretrained=False)) == [4.0]
     assert means(Measure(condition={"persons": 2})) == []
 
@@ -89,6 +96,13 @@ def test_a_higher_correlation_is_better():
         for model, level in (("line", 0.9), ("curve", 0.5)) for i in range(4)
     ]  # fmt: skip
     assert [found.outcome for found in verdicts("p", claim, results)] == ["held"]
+
+
+def test_weights_that_may_have_seen_the_tested_bear_out_no_claim():
+    claim = Claim("Lines are better", "Fig. 1", (Contrast("knee", LINE, CURVE),))
+    lines = [begun(one, None, unknown="shipped") for one in people("line", 3.0, 4.0, 5.0)]
+    (found,) = verdicts("p", claim, [*lines, *people("curve", 6.0, 7.1, 8.0)])
+    assert found.outcome == "no results"
 
 
 def test_people_whom_only_one_side_has_play_no_part():

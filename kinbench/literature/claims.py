@@ -41,10 +41,13 @@ class Verdict:
 
 
 def verdicts(paper: str, claim: Claim, results: Iterable[Result]) -> list[Verdict]:
-    """Return one verdict for each contrast and dataset, or the reason why there is none."""
+    """Return one verdict for each contrast and dataset, or the reason why there is none.
+
+    Results that never rank play no part: nothing shows that those tested were not learnt from.
+    """
     if claim.untestable:
         return [Verdict(paper, claim.statement, claim.where, "", "not testable here", reason=claim.untestable)]
-    listed = [*results]
+    listed = [result for result in results if result.unranked is None]
     return [verdict for contrast in claim.contrasts for verdict in _verdicts(paper, claim, contrast, listed)]
 
 

@@ -45,7 +45,6 @@ def measured(results: Iterable[Result], measure: Measure) -> list[Measured]:
 
 def _stands(result: Result, measure: Measure) -> bool:
     settings = result.model.settings
-    begun = "@" in result.model.selector
     return (
         result.done
         and result.limit is None
@@ -53,9 +52,17 @@ def _stands(result: Result, measure: Measure) -> bool:
         and result.task.name == measure.task_name
         and result.model.name == measure.model
         and all(settings.get(name) == value for name, value in measure.settings.items())
-        and measure.pretrained in (None, begun)
+        and measure.pretrained in (None, _pretrained(result))
         and all(result.fold.condition.get(name) == value for name, value in measure.condition.items())
     )
+
+
+def _pretrained(result: Result) -> bool | str:
+    """Return whether a model began from weights that were pre-trained without answers; of any others, their stage."""
+    weights = result.model.weights
+    if weights is None:
+        return False
+    return weights.stage == "pre-trained" or (weights.stage or "unknown")
 
 
 def _dataset(result: Result) -> str:
