@@ -602,6 +602,24 @@ def test_each_fault_of_a_file_is_named(lab, name, change, told):
         load(folder)
 
 
+@pytest.mark.parametrize(
+    ("right", "wrong", "missed"),
+    [
+        ("gyr: {columns: [gx, gy, gz]", "gyr: {columns: [gx, gyy, gz]", "gyy"),
+        ("column: knee, sign", "column: kne, sign", "kne"),
+        ("gyr: {columns: [gx, gy, gz]", 'gyr: {columns: [gx, "g{sensor}", gz]', "gT"),
+    ],
+)  # fmt: skip
+def test_a_misspelt_column_is_told_with_the_manifests_line(lab, right, wrong, missed):
+    folder, _ = lab
+    text = LABELLED.replace(right, wrong)
+    assert text != LABELLED
+    manifest(folder, text)
+    line = next(number for number, told in enumerate(text.splitlines(), start=1) if wrong in told)
+    with pytest.raises(DataError, match=rf"there is no column '{missed}'.* kinbench\.yaml:{line} asks for it\.$"):
+        load(folder)
+
+
 def test_two_rates_and_unequal_clocks_are_refused(lab):
     folder, _ = lab
     text = LABELLED.replace("  time: {column: t, unit: ms}", "  time: {column: t, unit: ms}\n  rate_hz: 100")

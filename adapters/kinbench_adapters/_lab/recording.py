@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,15 +22,28 @@ from kinbench_adapters._lab.manifest import Manifest
 from kinbench_adapters._lab.people import person_in
 from kinbench_adapters._lab.references import columns_beside, read_reference
 from kinbench_adapters._lab.streams import Stream, imu_stream
+from kinbench_adapters._lab.text import load_text
 from kinbench_adapters._lab.wearing import side_of
 
+_MISSED = re.compile(r"there is no column '(?P<name>[^']+)'")
 
 def load(plan: Plan, card: DatasetCard, version: str) -> Recording:
-    """Read one recording; raises ``DataError`` that names it, with all that is wrong with it."""
+    """Read one recording; raises ``DataError`` that names it, with all that is wrong with it.
+
+    A column that is not there may be misspelt in the manifest as well: its line is told.
+    """
     try:
         return _read(plan, card, version)
     except DataError as error:
-        raise error if error.where is not None else DataError(error.problems, where=plan.key) from error
+        problems = [problem + _asked_for(problem, plan.file) for problem in error.problems]
+        raise type(error)(problems, where=plan.key if error.where is None else error.where) from error
+
+
+def _asked_for(problem: str, manifest: Path) -> str:
+    """Return where the manifest asks for the column that a problem misses; nothing for any other problem."""
+    missed = _MISSED.search(problem)
+    lines = [] if missed is None else load_text(manifest).lines_of(missed["name"])
+    return "".join(f" {manifest.name}:{line} asks for it." for line in lines[:1])
 
 
 def _read(plan: Plan, card: DatasetCard, version: str) -> Recording:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,15 +30,30 @@ class ManifestText:
     def empty(self) -> Iterator[Mistake]:
         """Yield every key that has no value: whether it was to be filled in or left out, only its author knows."""
         for place, line in self.lines.items():
-            value: Any = self.plain
-            for part in place:
-                value = value[int(part) if isinstance(value, list) else part]
-            if value is None:
+            if self._at(place) is None:
                 yield line, f"{'.'.join(place)}: is empty; write a value, or take the key out"
+
+    def lines_of(self, value: str) -> list[int]:
+        """Return the lines of every key or item with this value, a pattern that makes it among them, in order."""
+        return sorted({line for place, line in self.lines.items() if _makes(self._at(place), value)})
+
+    def _at(self, place: KeyPath) -> Any:
+        found: Any = self.plain
+        for part in place:
+            found = found[int(part) if isinstance(found, list) else part]
+        return found
 
     def told(self, found: Iterable[Mistake]) -> str:
         """Return one line of text per mistake, in the manifest's order."""
         return "\n".join(f"{self.path}:{line}: {text}" for line, text in sorted(set(found)))
+
+
+def _makes(asked: Any, name: str) -> bool:
+    """Return whether a manifest's text is a name, or a pattern with ``{fields}`` and more that becomes it."""
+    if not isinstance(asked, str) or not re.sub(r"\{\w+\}", "", asked):
+        return False
+    fixed = [re.escape(part) for part in re.split(r"\{\w+\}", asked)]
+    return re.fullmatch(".+".join(fixed), name) is not None
 
 
 def load_text(path: Path) -> ManifestText:
