@@ -52,8 +52,8 @@ SIMULATED_GAIT_SSL: Final = WeightsCard(
     persons=_PEOPLE,
     files=_files(
         "simulated-gait-ssl",
-        card="2be993b26fede8bb615d630fe598661e9d1ed7547acdd5b17a89b316ab20bf8d",
-        state="32269c687c1721768c4b72ccd5e5e1dff9d1ecae5aa493a21a923a414c4811f3",
+        card="4b218ad42c6acac0e1c56279963e47a3d58b01cefb2bd87ef21b8375045f3bce",
+        state="c0180ce6bf634e76453e2d54ae4cc86435819d6893b2c9f0647d346b11de5c9e",
         weights="82f840d87082a621d3008a863a44dfbf614931c4fa40f26a612b55052c548922",
     ),
 )
