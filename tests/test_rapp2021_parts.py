@@ -353,9 +353,9 @@ def test_a_file_with_code_in_it_is_refused_and_never_run(tmp_path):
 
     folder = toy(tmp_path / "knee")
     torch.save(Planted(), folder / "model.pt")
-    with pytest.raises(DataError, match="no readable weights"):
+    with pytest.raises(DataError, match="holds code and not only numbers"):
         published.read(folder)
     (folder / "model.pt").unlink()
     assert not published.is_published(folder)
-    with pytest.raises(DataError, match="no readable weights"):
+    with pytest.raises(DataError, match="holds code and not only numbers"):
         published.read(folder)
