@@ -149,6 +149,35 @@ GRF_OVERGROUND_1 = _with_sensors(GRF_OVERGROUND, ("foot_r",), _FOOT_ALONE)
 GRF_DROP_LANDING_4 = _with_sensors(GRF_DROP_LANDING, _FOUR, _TRUNK_AND_LEG)
 GRF_DROP_LANDING_1 = _with_sensors(GRF_DROP_LANDING, ("foot_r",), _FOOT_ALONE)
 
+
+def _each_foot(task: Task) -> Task:
+    """Return a task of the right foot as one of either foot, a sample each: the left one mirrored onto the right."""
+    return replace(
+        task,
+        name=f"{task.name}/each-foot",
+        title=task.title.replace("the right foot", "either foot").replace("up to eight", "up to five"),
+        segments=("trunk", "pelvis", "thigh", "shank", "foot"),
+        dofs=tuple(dof.removesuffix("_r") for dof in task.dofs),
+        per_leg=True,
+        optional=("trunk", "pelvis"),
+        variants=(),
+        by_name=True,
+    )
+
+
+GRF_RUNNING = replace(
+    GRF_TREADMILL,
+    name="grf/running",
+    title="Ground reaction of the right foot when running, from up to eight sensors",
+    activities=("running", "running_treadmill"),
+    variants=(),
+    by_name=True,
+)
+"""As ``GRF_TREADMILL``, of another motion: what is learnt from it may be taken to walking (motion transfer)."""
+GRF_TREADMILL_EACH_FOOT = _each_foot(GRF_TREADMILL)
+"""Both feet teach one: 30 channels, and what they taught is the right foot's to ``GRF_TREADMILL``."""
+GRF_RUNNING_EACH_FOOT = _each_foot(GRF_RUNNING)
+
 KNEE_MOMENT = replace(
     GRF_TREADMILL,
     name="knee-moment",

@@ -24,7 +24,7 @@ KINDS = ("acc", "gyr")
 class Layout:
     """The network's channels (``segment/channel/axis``), in the published order.
 
-    Leg-agnostic names ('thigh') stand with the right leg's, since left legs come mirrored onto right ones. What the
+    Leg-agnostic names ('thigh') are the right leg's to a task, since left legs come mirrored onto right ones. What the
     publication does not have (lengths, orientations, other sensors) comes last, as the task has it.
     """
 
@@ -36,7 +36,7 @@ class Layout:
         return cls(tuple(sorted(dict.fromkeys(names), key=_rank)))
 
     def with_task(self, spec: TaskSpec) -> Layout:
-        """Return the layout with those channels of a task too that it lacks."""
+        """Return the layout with those channels of a task too that it lacks, leg-agnostic ones as the right leg's."""
         return Layout.of((*self.names, *(self._named(name) for name in spec.channel_names)))
 
     def columns(self, spec: TaskSpec) -> IntArray:
@@ -67,10 +67,11 @@ class Layout:
         return filled
 
     def _named(self, name: str) -> str:
-        """Return the layout's name of a task's channel: a leg-agnostic one is the right leg's where that is there."""
+        """Return the layout's name of a task's channel, under which its right leg's and a leg-agnostic one are one."""
         segment, _, rest = name.partition("/")
-        right = f"{segment}_r/{rest}"
-        return right if name not in self.names and right in self.names else name
+        right = f"{segment}_r/{rest}" if f"{segment}_r" in SENSORS else name
+        bare = f"{segment.removesuffix('_r')}/{rest}"
+        return next((known for known in (name, right, bare) if known in self.names), right)
 
 
 def _rank(name: str) -> tuple[int, int, int]:

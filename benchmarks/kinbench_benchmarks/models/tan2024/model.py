@@ -263,7 +263,7 @@ class SslTransformer:
     # --- inside ------------------------------------------------------------------------------------------------------
 
     def _layout(self, spec: TaskSpec) -> Layout:
-        return Layout.of(spec.channel_names) if self._begun is None else self._begun.inputs.layout.with_task(spec)
+        return (Layout(()) if self._begun is None else self._begun.inputs.layout).with_task(spec)
 
     def _network(self, layout: Layout, spec: TaskSpec, dofs: int, seed: int) -> SslNetwork:
         """Return a network with random weights, or with all but the head of those that were begun from."""
