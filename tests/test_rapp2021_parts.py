@@ -357,5 +357,5 @@ def test_a_file_with_code_in_it_is_refused_and_never_run(tmp_path):
         published.read(folder)
     (folder / "model.pt").unlink()
     assert not published.is_published(folder)
-    with pytest.raises(DataError, match="holds code and not only numbers"):
+    with pytest.raises(DataError, match="of a network's weights, found none"):
         published.read(folder)
