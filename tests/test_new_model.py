@@ -14,7 +14,6 @@ from runner_cases import TASK, laboratory
 
 import kinbench
 from kinbench import plugins, scaffolds
-from kinbench.cli import main
 from kinbench.errors import UsageError
 
 ROOT = Path(__file__).parent.parent
@@ -23,24 +22,11 @@ AWKWARD = ("my-lstm", "network", "path", "none", "batches-2", "x", "a" * 30)
 
 
 @pytest.fixture
-def call(monkeypatch, capsys, tmp_path):
-    """Call the command line in an empty folder; returns (exit code, stdout, stderr)."""
+def call(call, tmp_path, monkeypatch):
+    """Call the command line in an empty folder."""
     folder = tmp_path / "work"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    for name in ("KINBENCH_DATA", "KINBENCH_RESULTS"):
-        monkeypatch.delenv(name, raising=False)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["kinbench", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code or 0
-        shown = capsys.readouterr()
-        return code, shown.out, shown.err
-
     return call
 
 

@@ -9,7 +9,6 @@ from runner_cases import TASK, UG, laboratory
 from trained_cases import DOORS, MODULES
 
 from kinbench import plugins, prediction, results
-from kinbench.cli import main
 from kinbench.contracts import Choice, Real
 from kinbench.errors import DataError, KinbenchError, UsageError
 from kinbench.prediction.searching import _suggest
@@ -207,16 +206,7 @@ def test_a_search_goes_from_the_same_weights_in_every_trial_and_in_the_run(space
     assert result.done and result.model.weights.name == "enc" and result.model.search.trials == 1
 
 
-def test_search_and_run_from_the_command_line(space, lab, elsewhere, capsys, monkeypatch):
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["kinbench", *map(str, arguments)])
-        try:
-            main()
-            code = 0
-        except SystemExit as stop:
-            code = 0 if stop.code is None else stop.code
-        return code, *capsys.readouterr()
-
+def test_search_and_run_from_the_command_line(space, lab, elsewhere, call, monkeypatch):
     monkeypatch.chdir(space)
     monkeypatch.setenv("KINBENCH_DATA", str(space))
     asked = ("search", "steady", "elsewhere", "--task", "toy-knee", "--to", "s", "--trials")

@@ -16,7 +16,6 @@ from web import serving
 
 import kinbench
 from kinbench import leaderboards, prediction, provenance, results, store, windows
-from kinbench.cli import main
 from kinbench.contracts import WeightsCard, WeightsFile
 from kinbench.errors import DataError, KinbenchError, NotApplicable, UsageError
 from kinbench.provenance import origin_of, split
@@ -472,20 +471,9 @@ def test_what_is_no_card_of_weights_is_told_as_the_packages_fault(space, install
 
 
 @pytest.fixture
-def call(space, capsys, monkeypatch):
+def call(call, space, monkeypatch):
     monkeypatch.chdir(space)
     monkeypatch.setenv("KINBENCH_DATA", str(space))
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["kinbench", *map(str, arguments)])
-        try:
-            main()
-            code = 0
-        except SystemExit as stop:
-            code = 0 if stop.code is None else stop.code
-        shown = capsys.readouterr()
-        return code, shown.out, shown.err
-
     return call
 
 
