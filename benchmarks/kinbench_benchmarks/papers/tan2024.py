@@ -21,6 +21,7 @@ _TABLE_II = PublishedTable(
     columns=tuple(Column(label, Measure(dofs=(dof,))) for label, dof in _AXES.items()),
     rows=(
         _row("Treadmill, baseline", "grf/treadmill", ".89 .02 .96 .01 .93 .03", _SCRATCH),
+        # Both transfers can be run, and a result says what it began from by the name of its weights alone, not by kind.
         _row("Treadmill, motion transfer", "grf/treadmill", ".92 .01 .97 .01 .96 .02", None),
         _row("Treadmill, task transfer", "grf/treadmill", ".93 .01 .98 .01 .97 .01", None),
         _row("Treadmill, self-supervised", "grf/treadmill", ".94 .02 .98 .01 .97 .02", _BEGUN),

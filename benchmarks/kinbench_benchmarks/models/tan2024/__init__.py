@@ -14,14 +14,39 @@ the embedding of absent samples is learnt from pre-training on (theirs were comp
 random weights; channels, DoFs and window come from the task, and those of a task that the weights do not have start at
 random. One scaling is fitted on all pre-training windows (theirs on each dataset); fine-tuning has its own.
 
-The study of masks, a line for each of ``GRID`` (patch 1, 2, 4 or 8; masked 0.0625, 0.125, 0.25, 0.375, 0.5 or 0.625)::
+The paper's experiments. STORE has forces, STORES are what there is to pre-train on; for the paper's own sizes and
+steps, ``recipe=paper`` goes into all brackets of one line, since weights are of one network.
+
+Self-supervised, and the baseline without::
+
+    kinbench pretrain STORES -t grf/treadmill -m ssl-transformer --to weights/ssl
+    kinbench run -d STORE -t grf/treadmill -p five-fold -m ssl-transformer@weights/ssl -m ssl-transformer
+
+The grid of masks, a pair of lines for each of ``GRID`` (patch 1, 2, 4 or 8; masked 0.0625, 0.125, 0.25, 0.375, 0.5 or
+0.625)::
 
     kinbench pretrain STORES -t grf/treadmill -m 'ssl-transformer[patch=2,masked=0.25]' --to weights/p2-m25
     kinbench run -d STORE -t grf/treadmill -p five-fold -m 'ssl-transformer[patch=2,masked=0.25]@weights/p2-m25'
 
-Motion transfer: ``begin`` from weights that were fitted on another labelled task with windows of the same length and
-rate; the encoder is taken, the head is new. ``mirror=true`` fills the sensors of a leg that has none with the other
-leg's, as the publication did with its runners.
+Task transfer, from the body's acceleration, which any store tells whose reference has the pelvis's position and
+heading (the paper: the pelvis's, in the axes of the laboratory; here along the line walked, which no sensor needs a
+compass for)::
+
+    kinbench train STORES -t body-acceleration -m ssl-transformer --to weights/body
+    kinbench run -d STORE -t grf/treadmill -p five-fold -m ssl-transformer@weights/body
+
+Motion transfer, from the forces of another motion. The encoder is taken, the head is new. Of ``each-foot`` both feet
+teach, the left one mirrored, and what they taught is the right foot's::
+
+    kinbench train RUNNERS -t grf/running/each-foot -m ssl-transformer --to weights/runs
+    kinbench run -d STORE -t grf/treadmill -p five-fold -m ssl-transformer@weights/runs
+
+Where runners wore sensors on the right leg alone, ``-t grf/running -m 'ssl-transformer[mirror=true]'`` in both lines
+fills the left leg's with the right's, mirrored, as the publication did.
+
+How much data is enough, in windows (``linear``: tenths; else by decades) or in people (``data-size/persons``)::
+
+    kinbench run -d STORE -t grf/treadmill -p data-size/windows/linear -m ssl-transformer@weights/ssl -m ssl-transformer
 """
 
 from kinbench_benchmarks.models.tan2024.masking import GRID, PATCHES, RATIOS, Masking
