@@ -266,6 +266,20 @@ def test_goes_on_from_its_own_weights_elsewhere(model, tmp_path):
         assert (error(begun, held_out) < 0.6 * came) == better
 
 
+def test_a_second_fit_begins_from_the_weights_again(model, tmp_path):
+    model.save(tmp_path)
+    there, held_out = windows(seed=3, offset=25.0), windows(seed=4, offset=25.0)
+    begun = RopeTransformer(heads=2, tune="all", iterations=3, lr=1e-2, noise=0.0, turn_sd_deg=0.0)
+    begun.begin(tmp_path)
+    answers, notes = [], []
+    for _ in range(2):
+        begun.fit(there, windows(seed=5, people=1, count=8, offset=25.0), seed=0)
+        answers.append(begun.predict(held_out.x).tobytes())
+        notes.append(begun.notes)
+    assert answers[0] == answers[1] != model.predict(held_out.x).tobytes()
+    assert notes[0] == notes[1]
+
+
 # --- begun from published weights ------------------------------------------------------------------------------------
 
 

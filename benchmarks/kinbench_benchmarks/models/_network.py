@@ -56,6 +56,8 @@ class NetworkModel(ABC):
         self.notes: tuple[str, ...] = ()
         self._fitted: Fitted | None = None
         self._begun = ""
+        self._start: Fitted | None = None
+        self._said: tuple[str, ...] = ()
 
     @abstractmethod
     def build(self, spec: TaskSpec, scaling: Scaling) -> nn.Module:
@@ -82,7 +84,7 @@ class NetworkModel(ABC):
         Raises ``DataError`` as ``load`` does.
         """
         self.load(folder)
-        self._begun = name_of(folder)
+        self._begun, self._start, self._said = name_of(folder), self._fitted, self.notes
 
     def fit(self, train: Batches, valid: Batches, *, seed: int) -> None:
         """Train by the recipe, from scratch unless the model began from weights.
@@ -162,7 +164,10 @@ class NetworkModel(ABC):
     # --- inside ------------------------------------------------------------------------------------------------------
 
     def _tune(self, train: Batches, valid: Batches, seed: int) -> None:
-        """Learn on from the weights the model began from, as ``tune`` says; their scaling stays."""
+        """Learn on from the weights the model began from, as ``tune`` says; their scaling stays, and so do they."""
+        if self._start is not None:
+            self._fitted = replace(self._start, network=deepcopy(self._start.network))
+        self.notes = self._said
         fitted = self._state()
         _check_same(fitted.spec, train.spec)
         said = f"weights of '{self._begun}'"
