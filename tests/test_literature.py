@@ -49,9 +49,9 @@ def test_failed_limited_and_other_protocols_results_stand_for_nothing(other):
     assert [line.kind for line in lines] == ["reported"] * 3
 
 
-def begun(one, stage, selector="line[wide=true]@shipped", settings=(("wide", True),), unknown=None):
+def begun(one, stage, selector="line[wide=true]@shipped", settings=(("wide", True),), unknown=None, sha256="0" * 64):
     """A result as of a model that began from weights."""
-    weights = WeightsPart(name="shipped", sha256="0" * 64, stage=stage, unknown=unknown)
+    weights = WeightsPart(name="shipped", sha256=sha256, stage=stage, unknown=unknown)
     told = {"settings": dict(settings), "selector": selector, "weights": weights}
     return one.model_copy(update={"model": one.model.model_copy(update=told)})
 
@@ -69,6 +69,15 @@ def test_settings_conditions_and_weights_choose_among_results():
     assert means(Measure(pretrained=True)) == [8.0], "not what began from weights that had learnt with answers"
     assert means(Measure(pretrained=False)) == [4.0]
     assert means(Measure(condition={"persons": 2})) == []
+
+
+def test_different_weights_of_one_name_are_never_averaged():
+    results = [begun(one, "pre-trained", sha256=sha256 * 64)
+               for sha256, error in (("1", 4.0), ("2", 8.0)) for one in people("line", error)]  # fmt: skip
+    table = PublishedTable("1", "t", "deg", "", (Column("x"),), (Row("r", (1.0,), LINE),), "")
+    lines = typeset("p", table, results).lines[1:]
+    assert [line.values[0][0] for line in lines] == [4.0, 8.0]
+    assert ["weights 11111111" in lines[0].source, "weights 22222222" in lines[1].source] == [True, True]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from kinbench.leaderboards.selection import model_identity, model_labels
 from kinbench.publications import Measure
 from kinbench.results import Result
 from kinbench.studies.cells import by_person
@@ -34,11 +35,15 @@ class Measured:
 
 
 def measured(results: Iterable[Result], measure: Measure) -> list[Measured]:
-    """Return what some results hold of a measure, by dataset and then model; limited runs are left out."""
+    """Return what some results hold of a measure, by dataset and then model; limited runs are left out.
+
+    Models that share a selector and not their weights, version or files are different ones, as in every table.
+    """
+    standing = [result for result in results if _stands(result, measure)]
+    labels = model_labels(standing)
     groups: dict[tuple[str, str], list[Result]] = {}
-    for result in results:
-        if _stands(result, measure):
-            groups.setdefault((_dataset(result), result.model.selector), []).append(result)
+    for result in standing:
+        groups.setdefault((_dataset(result), labels[model_identity(result)]), []).append(result)
     found = [_values(dataset, model, some, measure) for (dataset, model), some in sorted(groups.items())]
     return [each for each in found if each is not None]
 
