@@ -128,7 +128,7 @@ def slur(time, path):
     time[1::2] += 0.006
 
 
-@pytest.mark.parametrize("how", [{"position": False}, {"change": slur}, {"rate_hz": 25.0}], ids=str)
+@pytest.mark.parametrize("how", [{"position": False}, {"change": slur}, {"rate_hz": 25.0}], ids=" ".join)
 def test_without_a_path_at_even_times_it_is_not_told(tmp_path, how):
     data = prepared(tmp_path, recording(**how))
     assert not data.entries
