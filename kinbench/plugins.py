@@ -70,7 +70,8 @@ def get(kind: Kind, name: str) -> Plugin:
     """Return one plugin; raises ``UsageError`` with the closest name where there is none."""
     known = find(kind)
     if name not in known:
-        raise UsageError(f"There is no {singular(kind)} '{name}'.{suggest(name, list(known))}")
+        there = "There are no" if singular(kind) == kind else "There is no"
+        raise UsageError(f"{there} {singular(kind)} '{name}'.{suggest(name, list(known))}")
     return known[name]
 
 

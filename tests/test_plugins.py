@@ -66,6 +66,13 @@ def test_every_plugin_of_ours_loads(kind):
         assert plugin.load() is not None
 
 
+def test_a_name_that_is_not_there_is_told_in_english():
+    with pytest.raises(UsageError, match=r"^There are no weights 'nothing'\."):
+        plugins.get("weights", "nothing")
+    with pytest.raises(UsageError, match=r"^There is no model 'nothing'\."):
+        plugins.get("models", "nothing")
+
+
 def test_our_tasks_are_registered_under_their_own_names():
     for name, plugin in plugins.find("tasks").items():
         task = plugin.load()

@@ -139,6 +139,7 @@ def run(
     *, workers: int = 1, limit: int | None = None, fail_fast: bool = False, device: str = "cpu", **selection: Any
 ) -> pd.DataFrame:
     """Plan and run in one call; returns one row per person, DoF and metric. ``selection`` is that of ``plan``."""
+    device_of(device)  # refused before a plan is made, which may take long
     finished = execute(plan(**selection), workers=workers, limit=limit, fail_fast=fail_fast, device=device)
     return boards.frame(finished.results)
 

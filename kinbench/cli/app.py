@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 import kinbench
+from kinbench.api.places import device_of
 from kinbench.cli import display
 from kinbench.errors import KinbenchError, UsageError
 
@@ -300,6 +301,7 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Score models under the protocols; resumes by default."""
+    device_of(device)  # refused before a plan is made and told
     with display.progress("plan", quiet) as bar:
         plan = kinbench.plan(
             protocols=protocol, tasks=task, datasets=dataset, models=model, weights=weights, search=search, seeds=seed,
