@@ -184,7 +184,9 @@ class Model(Protocol):
     channels, DoFs, rate and window. Optional: ``adapt(calibration, valid, *, seed)``, which needs ``save(dir)`` and
     ``load(dir)``; ``normalise(unlabelled, *, seed)`` -> Model; ``parameters()`` -> int; ``causal = True``, a claim that
     no answer depends on later samples of its window, which a run puts to the test; ``oriented = True``: it learns from
-    ``Batches.orientations`` and asks for the sensors on either side of its joints.
+    ``Batches.orientations`` and asks for the sensors on either side of its joints; ``files``, a ``Mapping[str, Path]``
+    of the files outside the package that answers depend on, by the setting that names each: a run refuses one that is
+    not there, and knows a model by what they hold instead of by their paths.
     """
 
     card: ModelCard

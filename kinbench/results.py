@@ -25,6 +25,8 @@ from kinbench.files import canonical, digest_object, publish
 RESULT_VERSION: Literal[1] = 1
 _KEY = re.compile(r"[0-9a-f]{64}")
 _ENVIRONMENT = ("kinbench", "numpy", "scipy", "torch", "zarr")
+WHOLE_RECORDING = "estimated from the whole of each recording's inputs, at their own rate"
+"""The note by which a result says that its model is a filter, which goes through whole recordings."""
 STAGING = ".staging"
 """Folder, inside a results folder, where files are written before they are renamed into place."""
 
@@ -134,7 +136,8 @@ class WeightsPart(_Part):
 
     ``persons`` is how many people they have seen, None where nobody wrote down who: ``unknown`` then names the weights,
     these or those they go back to, that have no card. ``stores`` are digests by name, ``like`` the store by whose
-    inputs those of pre-training were weighted.
+    inputs those of pre-training were weighted; ``liked`` are the digests by name of all such stores, where pre-training
+    went on from pre-training (empty in results of before, which have ``like`` alone).
     """
 
     name: str
@@ -147,6 +150,7 @@ class WeightsPart(_Part):
     unknown: str | None = None
     simulation: bool | None = None
     like: str | None = None
+    liked: dict[str, str] = Field(default_factory=dict)
 
 
 class SearchPart(_Part):
@@ -163,7 +167,8 @@ class SearchPart(_Part):
 class ModelPart(_Part):
     """The model: the selector as a person would write it, and the distribution that provides it.
 
-    ``weights`` are those it began from, ``search`` what found its settings; None where there were none.
+    ``weights`` are those it began from, ``search`` what found its settings; None where there were none. ``files`` are
+    the sha256 of those files outside its package that its answers depend on, by the setting that names each.
     """
 
     selector: str
@@ -176,6 +181,7 @@ class ModelPart(_Part):
     parameters: int | None = None
     weights: WeightsPart | None = None
     search: SearchPart | None = None
+    files: dict[str, str] = Field(default_factory=dict)
 
 
 class FoldPart(_Part):
@@ -297,7 +303,19 @@ class Result(_Part):
     def unranked(self) -> str | None:
         """Why the result never ranks, whatever its protocol; None where nothing speaks against it."""
         weights = self.model.weights
-        return None if weights is None or weights.unknown is None else untold(weights.unknown)
+        if weights is None:
+            return None
+        if weights.unknown is not None:
+            return untold(weights.unknown)
+        tested = next(part for part in self.datasets if part.name == self.fold.test_dataset)
+        # A store is known by its name, though it grew since, and by what it holds, though it is called otherwise now.
+        liked = tested.name in (weights.like, *weights.liked) or tested.digest in weights.liked.values()
+        return foreseen(weights.name, tested.name) if liked and not self.protocol.normalises else None
+
+    @property
+    def whole_recording(self) -> bool:
+        """Whether an instant's answer may rest on all of its recording's inputs, later ones too."""
+        return WHOLE_RECORDING in self.notes
 
     @property
     def label(self) -> str:
@@ -313,6 +331,14 @@ def untold(weights: str) -> str:
     return (
         f"nobody wrote down whom the weights '{weights}' were trained on, so nothing shows that those tested are not "
         "among them"
+    )
+
+
+def foreseen(weights: str, store: str) -> str:
+    """Return why a result never ranks whose weights were chosen by the inputs of the store that is tested."""
+    return (
+        f"pre-training of the weights '{weights}' drew by the inputs of '{store}', which is tested here, though the "
+        "protocol hands out none of them"
     )
 
 

@@ -42,6 +42,7 @@ def legs(*, frames=None, names=None):
 def test_it_is_a_filter_that_can_be_kept(empty, tmp_path):
     ik = plugins.create("models", f"opensense-ik[model={empty}]")
     assert isinstance(ik, StreamModel)
+    assert ik.files == {"model": empty.resolve()}, "a run knows it by what the model holds"
     assert isinstance(ik, AdaptiveModel)
 
 

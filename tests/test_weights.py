@@ -18,6 +18,7 @@ import kinbench
 from kinbench import leaderboards, prediction, provenance, results, store, windows
 from kinbench.contracts import WeightsCard, WeightsFile
 from kinbench.errors import DataError, KinbenchError, NotApplicable, UsageError
+from kinbench.leaderboards.selection import model_identity
 from kinbench.provenance import origin_of, split
 from kinbench.recording import Key
 from kinbench.runner import plan, run
@@ -383,6 +384,39 @@ def test_stores_are_drawn_by_how_much_their_inputs_look_like_anothers(space, log
     assert log()[-1].endswith("weighted")
 
 
+@pytest.mark.parametrize("renamed_since", [False, True])
+def test_weights_that_were_drawn_by_the_tested_inputs_never_rank(space, lab, elsewhere, renamed_since):
+    folder = Path(pretrain(space, [elsewhere], "encoder", like=lab)["folder"])
+    if renamed_since:  # the store had another name then: it is known by what it holds
+        card = json.loads((folder / "card.json").read_text())
+        card["like"]["store"] = "another"
+        (folder / "card.json").write_text(json.dumps(card))
+    other = laboratory(space, "other", seconds=16.0)
+    made = scored(space, [lab, other], [f"steady@{folder}", "toy-mean"])
+    liked = [one for one in made if one.model.weights and one.fold.test_dataset == "lab"]
+    reason = "pre-training of the weights 'encoder' drew by the inputs of 'lab', which is tested here"
+    assert liked and all(reason in one.unranked and one.unranked.endswith("hands out none of them") for one in liked)
+    assert all(any(f"{one.unranked}: this result never ranks" == note for note in one.notes) for one in liked)
+    assert all(one.unranked is None for one in made if one not in liked), "elsewhere they rank"
+    table = next(table for table in leaderboards.board(made) if table.dataset == "lab")
+    ranks = table.overall.set_index("model")["rank"]
+    assert np.isnan(ranks["steady@encoder"]) and ranks["toy-mean"] == 1.0
+    assert f"steady@encoder is not ranked: {reason}" in table.caption
+    handed = liked[0].model_copy(update={"protocol": liked[0].protocol.model_copy(update={"normalises": True})})
+    assert handed.unranked is None, "a protocol may hand these inputs out"
+
+
+def test_results_of_before_know_whom_weights_were_to_look_like(space, lab, elsewhere):
+    folder = Path(pretrain(space, [elsewhere], "encoder", like=lab)["folder"])
+    [result, *_] = scored(space, [lab], [f"steady@{folder}"])
+    plain = json.loads(results.to_json(result))
+    del plain["model"]["weights"]["liked"], plain["model"]["files"]
+    old = results.from_json(json.dumps(plain))
+    assert old.model.weights.like == "lab" and old.unranked == result.unranked
+    leaderboards.board([old, *scored(space, [lab], ["toy-mean"])])
+    assert model_identity(old) == model_identity(result)
+
+
 def test_the_draws_of_each_store_add_up_to_its_share(space):
     from kinbench.prediction.pretraining import _pooled
 
@@ -503,7 +537,7 @@ def test_pretrain_finetune_run_and_predict_in_a_row(call, space, lab, elsewhere,
         (("--weights", "tuned"), "goes with --model"), (("-m", "steady", "--device", "tpu"), "no device 'tpu'"),
     ):  # fmt: skip
         code, shown, told = call(*chosen, *wrong)
-        assert code == 2 and words in told
+        assert code == 2 and words in told and "to run" not in told, "refused before a plan is told"
     offer()
     code, shown, _ = call("weights", "list", "--json")
     assert code == 0 and "knee-demo" in {row["name"] for row in json.loads(shown)}

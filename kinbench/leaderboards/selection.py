@@ -111,12 +111,17 @@ def _told_apart(result: Result) -> str:
     parts = [model.version, f"{model.distribution} {model.distribution_version}"]
     parts += [] if model.weights is None else [f"weights {model.weights.sha256[:8]}"]
     parts += [] if model.search is None else [f"search {model.search.sha256[:8]}"]
+    parts += [f"{setting} {sha256[:8]}" for setting, sha256 in model.files.items()]
     return ", ".join(parts)
 
 
 def model_identity(result: Result) -> str:
-    """Return the identity of a result's model: name, settings, versions, distribution."""
-    return digest(result.model.model_dump(exclude={"parameters", "title", "selector"}))
+    """Return the identity of a result's model: name, settings, versions, distribution; of files what they hold."""
+    told = result.model.model_dump(
+        exclude={"parameters": True, "title": True, "selector": True, "weights": {"liked"}}  # not told in old results
+    )
+    told["settings"] = {name: value for name, value in told["settings"].items() if name not in told["files"]}
+    return digest(told)
 
 
 def dataset_labels(results: Iterable[Result]) -> Mapping[tuple[str, str], str]:

@@ -184,9 +184,9 @@ def unknown_in(card: Mapping[str, Any]) -> str | None:
     return None
 
 
-def liked_by(card: Mapping[str, Any]) -> str | None:
-    """Return the store by whose inputs those of pre-training, in any stage of the weights, were weighted."""
-    return next((str(one["like"]["store"]) for one in _lineage(card) if one.get("like")), None)
+def liked_by(card: Mapping[str, Any]) -> dict[str, str]:
+    """Return the stores by whose inputs those of pre-training were weighted: digests by name, the last stage first."""
+    return {str(like["store"]): str(like["digest"]) for one in _lineage(card) if (like := one.get("like"))}
 
 
 def _lineage(card: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ class ModelChoice:
     ``adapt``, ``save`` and ``load``; ``normalises``: it has ``normalise``; ``additive``: it has ``summarise`` and
     ``fit_from``; ``streams``: it has ``estimate``; ``trains``: it has ``prepare``; ``oriented``:
     it learns from orientations. ``weights`` are those that it begins from, which lie in ``begins_in``; ``search`` is
-    what found its settings.
+    what found its settings; ``files`` are the sha256 of files that its answers depend on, by the setting that names
+    each.
     """
 
     selector: str
@@ -40,6 +41,7 @@ class ModelChoice:
     weights: WeightsPart | None = None
     begins_in: Path | None = None
     search: SearchPart | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def lacks(self, fold: Fold, task: Task) -> str | None:
         """Return what a fold asks of a model and this one has not, None where it can run it."""
@@ -58,13 +60,17 @@ class ModelChoice:
     def identity(self) -> dict[str, Any]:
         """What of the model a score depends on, JSON-plain; what it does not have is not in it.
 
-        A search is, though the settings are there too: whom it saw decides what may be tested.
+        A search is, though the settings are there too: whom it saw decides what may be tested. Of a file it is what
+        it holds, and not its path.
         """
         began = {} if self.weights is None else {"weights": self.weights.sha256}
         found = {} if self.search is None else {"search": self.search.sha256}
+        read = {"files": dict(self.files)} if self.files else {}
+        settings = {name: value for name, value in self.settings.items() if name not in self.files}
         return {
-            "name": self.name, "settings": dict(self.settings), "version": self.card.version,
-            "distribution": self.distribution, "distribution_version": self.distribution_version, **began, **found,
+            "name": self.name, "settings": settings, "version": self.card.version,
+            "distribution": self.distribution, "distribution_version": self.distribution_version,
+            **began, **found, **read,
         }  # fmt: skip
 
 

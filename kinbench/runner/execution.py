@@ -233,12 +233,13 @@ def _score(space: Workspace, job: Job, cell: Cell, fits: Fits) -> Result:
     publish(
         packed, job.results / f"{cell.key}.npz", job.results / results.STAGING, last=False
     )  # fmt: skip
-    return _unscored(space, cell, job).model_copy(
+    unscored = _unscored(space, cell, job)
+    return unscored.model_copy(
         update={
             "status": "done", "scores": scores, "coverage": coverage(scores), "failure": None,
             "model": _model_part(cell, fitted.parameters), "windows": windows,
-            "predictions": hashlib.sha256(packed).hexdigest(), "notes": _notes(space, cell, fitted, model),
-            "timings": watch.read(),
+            "predictions": hashlib.sha256(packed).hexdigest(),
+            "notes": _notes(space, cell, fitted, model, unscored.unranked), "timings": watch.read(),
         }
     )  # fmt: skip
 
@@ -283,13 +284,15 @@ def _asked(space: Workspace, cell: Cell, model: StreamModel, watch: Stopwatch) -
     return ask
 
 
-def _notes(space: Workspace, cell: Cell, fitted: Fitted, model: Model) -> tuple[str, ...]:
+def _notes(space: Workspace, cell: Cell, fitted: Fitted, model: Model, unranked: str | None) -> tuple[str, ...]:
     used = entries_of(cell.fold, space.entries(cell.fold, cell.task))
     upsampled = [str(entry.key) for entry in used if entry.upsampled]
     conventions = sorted({entry.convention for entry in used if entry.convention})
     notes = [*cell.fold.notes, *cautions(cell.fold, used), *fitted.notes, *notes_of(model)]
     if isinstance(model, StreamModel):
-        notes.append("estimated from the whole of each recording's inputs, at their own rate")
+        notes.append(results.WHOLE_RECORDING)
+    if unranked is not None:
+        notes.append(f"{unranked}: this result never ranks")
     notes += _notes_of_origin(cell.model)
     if upsampled:
         notes.append(f"upsampled, native rate below 0.9 of the task's: {', '.join(upsampled)}")
@@ -301,12 +304,11 @@ def _notes(space: Workspace, cell: Cell, fitted: Fitted, model: Model) -> tuple[
 def _notes_of_origin(model: ModelChoice) -> list[str]:
     """Return what a reader must know of the weights that a model began from, and of the search for its settings."""
     notes, weights, search = [], model.weights, model.search
-    if weights is not None and weights.unknown is not None:
-        notes.append(f"{results.untold(weights.unknown)}: this result never ranks")
     if weights is not None and weights.simulation:
         notes.append(f"the weights '{weights.name}' were trained on simulated people")
     if weights is not None and weights.like is not None:
-        notes.append(f"pre-training drew its stores by how much their inputs look like those of {weights.like}")
+        liked = ", ".join(weights.liked or [weights.like])
+        notes.append(f"pre-training drew its stores by how much their inputs look like those of {liked}")
     if search is not None:
         notes.append(f"the settings are the best of {search.trials} trials of a search on {search.persons} people")
     return notes
@@ -357,7 +359,7 @@ def _model_part(cell: Cell, parameters: int | None) -> ModelPart:
     return ModelPart(
         selector=model.selector, name=model.name, settings=dict(model.settings), title=model.card.title,
         version=model.card.version, distribution=model.distribution, distribution_version=model.distribution_version,
-        parameters=parameters, weights=model.weights, search=model.search,
+        parameters=parameters, weights=model.weights, search=model.search, files=dict(model.files),
     )  # fmt: skip
 
 

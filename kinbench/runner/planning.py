@@ -29,7 +29,7 @@ from kinbench.errors import KinbenchError, NotApplicable, UsageError
 from kinbench.files import canonical, digest_object
 from kinbench.metrics import metrics_of
 from kinbench.protocol import FIT_ROLES, ROLES, Fold, ProtocolCard, fit_digest, flaws, fold_digest, recordings_of
-from kinbench.provenance import Origin, Search, begin, liked_by, origin_of, split
+from kinbench.provenance import Origin, Search, begin, liked_by, origin_of, sha256_of, split
 from kinbench.recording import TaskEntry
 from kinbench.runner.cells import Cell, ModelChoice, Skipped
 from kinbench.runner.workspace import Workspace
@@ -178,6 +178,7 @@ def _choice(asked: str, cache: Path) -> tuple[ModelChoice, Origin | None]:
         additive=isinstance(model, AdditiveModel) and origin is None,  # sums know of no beginning
         normalises=isinstance(model, SelfNormalisingModel), streams=isinstance(model, StreamModel),
         trains=isinstance(model, TrainedModel), oriented=bool(getattr(model, "oriented", False)),
+        files=_digests(model, selector),
     )  # fmt: skip
     if origin is None:
         return choice, None
@@ -188,15 +189,29 @@ def _choice(asked: str, cache: Path) -> tuple[ModelChoice, Origin | None]:
     return named, origin
 
 
+def _digests(model: Model, selector: str) -> dict[str, str]:
+    """Return the sha256 of the files that a model's answers depend on; raises ``UsageError`` for one not there."""
+    found = {}
+    for setting, path in sorted(getattr(model, "files", {}).items()):
+        try:
+            found[setting] = sha256_of(Path(path))
+        except OSError as error:
+            raise UsageError(
+                f"The model '{selector}' needs the file '{path}' ({setting}), which cannot be read: {error.strerror}."
+            ) from error
+    return found
+
+
 def _weights_part(origin: Origin) -> results.WeightsPart:
     card, seen = origin.card, origin.seen
     if card is None:
         return results.WeightsPart(name=origin.name, sha256=origin.sha256, unknown=origin.unknown)
+    liked = liked_by(card)
     return results.WeightsPart(
         name=origin.name, sha256=origin.sha256, stage=card.get("stage", "fitted"), model=card["model"]["selector"],
         task=card["task"]["name"], stores={store["name"]: store["digest"] for store in card["stores"]},
         persons=None if seen is None else len(seen.persons), unknown=origin.unknown,
-        simulation=bool(card["simulation"]), like=liked_by(card),
+        simulation=bool(card["simulation"]), like=next(iter(liked), None), liked=liked,
     )  # fmt: skip
 
 

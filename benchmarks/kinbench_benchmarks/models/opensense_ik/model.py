@@ -83,6 +83,7 @@ class OpenSenseIk(Filter):
         if rate_hz is not None and not rate_hz > 0:
             raise UsageError(f"opensense-ik rate_hz: expected frames a second above 0, got {rate_hz!r}")
         self.model = _model_file(model)
+        self.files = {"model": self.model}
         self.orientation, self.weighting, self.heading_axis = orientation, weighting, str(heading_axis)
         self.pose, self.rate_hz = pose, rate_hz
 
