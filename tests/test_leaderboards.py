@@ -272,6 +272,28 @@ def test_virtual_sensors_are_said_in_the_caption():
     assert "VIRTUAL" not in only(worn).caption
 
 
+def test_a_model_that_estimates_from_whole_recordings_has_a_mark_wherever_it_is_named(tmp_path):
+    note = "estimated from the whole of each recording's inputs, at their own rate"
+    mixed = [
+        *three("line", (1.0, 2.0, 3.0)), *three("filter", (0.5, 1.0, 1.5), notes=(note,)),
+        *three("filter", (0.5, 1.0, 1.5), notes=(note,), card=protocol(name="ui")),
+    ]  # fmt: skip
+    found = board(mixed, ceilings=True)
+    ug = next(table for table in found if table.protocol == "ug")
+    words = "‡ estimates from the whole recording's inputs, later ones too."
+    assert words in ug.caption and ug.to_json()["caption"] == ug.caption
+    for text in (ug.text(), ug.markdown(), found.text(), found.markdown()):
+        assert "filter ‡" in text and "line ‡" not in text and words in " ".join(text.split())
+    assert list(found.overview["model"]) == ["filter ‡", "line"]
+    assert {row["model"]: row["whole_recording"] for row in ug.to_json()["overall"]} == {"filter": True, "line": False}
+    assert row(ug, "filter")["rank"] == 1
+    found.write(tmp_path)
+    frame = pd.read_csv(tmp_path / "leaderboard.csv")
+    assert set(frame["model"]) == {"filter", "line"}
+    assert frame.groupby("model")["whole_recording"].agg(set).to_dict() == {"filter": {True}, "line": {False}}
+    assert "‡" not in board(three("line", (1.0, 2.0, 3.0))).markdown()
+
+
 def test_names_cannot_break_the_tables(tmp_path):
     evil = three("=a|b<script>", (1.0, 2.0, 3.0))
     found = board(evil)

@@ -1,6 +1,7 @@
 """Models that are filters: what they are handed, that no answer can be reached from it, and how a run asks them."""
 
 import gc
+import hashlib
 import types
 from dataclasses import replace
 
@@ -9,7 +10,8 @@ import pytest
 from runner_cases import ENTRY_POINTS, MODELS, RATE_HZ, TASK, UA, UG, UI, laboratory, recording
 
 from kinbench import plugins, store, windows
-from kinbench.errors import DataError
+from kinbench.errors import DataError, UsageError
+from kinbench.leaderboards import board
 from kinbench.perturbations import Change
 from kinbench.prediction.estimation import estimate
 from kinbench.protocol import ProtocolCard
@@ -48,8 +50,21 @@ class Integral:
 
     def predict(self, x):
         raise KinbenchError("a filter has no answer to windows")
+
+
+class Scaled(Integral):
+    """Adds up the rate and multiplies it by the number that a file holds."""
+    card = ModelCard("toy-scaled", "1", "scaled integral", "the rate added up, scaled")
+
+    def __init__(self, gain):
+        super().__init__()
+        self.files = {"gain": Path(gain)}
+
+    def estimate(self, stream):
+        return super().estimate(stream) * np.float32(self.files["gain"].read_text())
 '''
-FILTER_POINTS = [(ENTRY_POINTS[0][0], f"{ENTRY_POINTS[0][1]}\ntoy-filter = toy_filters:Integral")]
+_NAMES = "toy-filter = toy_filters:Integral\ntoy-scaled = toy_filters:Scaled"
+FILTER_POINTS = [(ENTRY_POINTS[0][0], f"{ENTRY_POINTS[0][1]}\n{_NAMES}")]
 
 
 @pytest.fixture
@@ -165,7 +180,7 @@ def test_a_filter_is_asked_once_a_recording_and_leg_and_scored_like_any_model(sp
     result = finished.made[0]
     assert {score.view for score in result.scores} == {"test", "test_long"}
     assert all(score.values["r"] > 0.7 for score in result.scores), "it is right but for an offset and some drift"
-    assert any("whole of each recording's inputs" in note for note in result.notes)
+    assert any("whole of each recording's inputs" in note for note in result.notes) and result.whole_recording
     assert rescore(result, lab, results=space / "results", cache=space / "cache") == result.scores
 
 
@@ -290,3 +305,34 @@ def test_windows_are_covered_by_rows_of_one_answer(tmp_path):
     assert np.array_equal(found["prediction"][:, 0], found["sample"] + 10_000.0 * found["leg"])
     assert set(found["sample"].tolist()) == {*range(100, 500), *range(700, 720)}
     assert set(found["key"].tolist()) == {1}
+
+
+# --- files outside the package ---------------------------------------------------------------------------------------
+
+
+def test_a_model_is_known_by_what_its_files_hold_and_not_by_their_paths(space):
+    lab, gain, copy = laboratory(space, "lab"), space / "gain.txt", space / "moved.txt"
+    gain.write_text("1.0")
+    chosen = f"toy-scaled[gain={gain}]"
+    (first, *_) = run(planned(space, lab, [UG], chosen)).made
+    sha256 = hashlib.sha256(b"1.0").hexdigest()
+    assert first.model.files == {"gain": sha256}
+    assert not planned(space, lab, [UG], chosen).to_run, "the same file: it is done"
+    copy.write_text("1.0")
+    assert not planned(space, lab, [UG], f"toy-scaled[gain={copy}]").to_run, "the same file elsewhere is the same"
+    gain.write_text("0.5")
+    again = run(planned(space, lab, [UG], chosen)).made
+    assert len(again) == 3, "another file at the same path is another model"
+    assert again[0].scores != first.scores and again[0].fit_key != first.fit_key
+    labels = {row["model"] for row in board([first, *again]).tables[0].to_json()["overall"]}
+    assert len(labels) == 2 and any(f"gain {sha256[:8]}" in label for label in labels)
+
+
+def test_a_file_that_is_not_there_is_refused_before_a_run(space):
+    with pytest.raises(UsageError, match=r"needs the file '.*nowhere.txt' \(gain\), which cannot be read"):
+        planned(space, laboratory(space, "lab"), [UG], f"toy-scaled[gain={space / 'nowhere.txt'}]")
+
+
+def test_a_model_without_files_keeps_the_identity_it_had(space):
+    [cell, *_] = planned(space, laboratory(space, "lab"), [UG]).cells
+    assert set(cell.model.identity) == {"name", "settings", "version", "distribution", "distribution_version"}

@@ -26,7 +26,7 @@ from kinbench.leaderboards.selection import (
     model_labels,
     refuse_strangers,
 )
-from kinbench.leaderboards.tables import SIMULATION, Table, draw, escape
+from kinbench.leaderboards.tables import SIMULATION, WHOLE, Table, draw, escape
 from kinbench.results import Result, Setting, View
 from kinbench.statistics import MIN_PERSONS
 
@@ -73,6 +73,7 @@ class Board:
         parts = [table.text() for table in self.tables]
         if len(self.overview):
             parts.append(f"{OVERVIEW}\n{'=' * len(OVERVIEW)}\n\n{draw(self.overview, 'simple', str)}")
+            parts += [WHOLE] * any(table.whole for table in self.tables)
             parts += [SIMULATION] * self.simulation
         return "\n\n\n".join(parts)
 
@@ -86,6 +87,7 @@ class Board:
         parts = ["# Leaderboard", *[SIMULATION] * self.simulation]
         if len(self.overview):
             parts += [f"## {OVERVIEW}", draw(self.overview, "pipe", escape)]
+            parts += [WHOLE] * any(table.whole for table in self.tables)
         return "\n\n".join([*parts, *(table.markdown() for table in self.tables)]) + "\n"
 
     def _repr_markdown_(self) -> str:
@@ -212,6 +214,7 @@ def _table(found: Group, metric: str, view: View, ceilings: bool) -> Table | Non
         conditions=tuple(name for name in columns if name not in PAIR),
         simulation=any(result.simulation for result in found.every),
         ceilings=_ceilings(grids) if ceilings else None,
+        whole=frozenset(model for grid in grids.values() for model in grid.whole),
     )  # fmt: skip
 
 
@@ -276,7 +279,7 @@ def _overall(
         row |= {person: values[metrics[0]].get(person) for person in few}
         row |= {
             "n": len(grid.persons_of(model)), "seeds": len(grid.seeds_of(model)), "coverage": grid.coverage(model),
-            "parameters": parameters.get(model),
+            "parameters": parameters.get(model), "whole_recording": model in grid.whole,
         }  # fmt: skip
         rows.append(row)
     return rows
@@ -310,7 +313,7 @@ def _ordered(frame: pd.DataFrame, metrics: Sequence[str], names: Sequence[str]) 
         return pd.DataFrame(
             columns=["rank", "model", *(f"{m}{e}" for m in metrics for e in ("", "_sd")), "low", "high"]
         )
-    numeric = [name for name in frame.columns if name not in ("model", *names)]
+    numeric = [name for name in frame.columns if name not in ("model", "whole_recording", *names)]
     frame = frame.astype(dict.fromkeys(numeric, "float64"))
     place = frame.groupby(list(names), sort=False, dropna=False).ngroup() if names else pd.Series(0, frame.index)
     frame = frame.assign(place=place).sort_values(

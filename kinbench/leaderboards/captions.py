@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from kinbench.leaderboards.grids import Grid, Place, Ranking
 from kinbench.leaderboards.selection import Group, data_of
-from kinbench.leaderboards.tables import SIMULATION
+from kinbench.leaderboards.tables import SIMULATION, WHOLE
 from kinbench.results import View
 from kinbench.statistics import MIN_PERSONS, mean
 
@@ -43,6 +43,7 @@ def caption(
         sentences.append(_PHASES["swing" if view == "test_swing" else "stance"])
     sentences += [] if transfer or len(grids) > 1 else _ceiling(next(iter(grids.values())), unit)
     sentences += _rank_words(first.protocol.ranks, grids, rankings)
+    sentences += [WHOLE] if any(grid.whole for grid in grids.values()) else []
     sentences += _missing_words(grids, metrics)
     if found.limited:
         sentences.append(f"{found.limited} results of limited runs are left out.")

@@ -21,13 +21,14 @@ Unit = tuple[str, int]
 class Grid:
     """Scores of one dataset (or one pair): ``values[model][person, seed]`` are that unit's scores, one per DoF.
 
-    ``unranked`` says of models that never rank why.
+    ``unranked`` says of models that never rank why; ``whole`` are those that estimate from whole recordings.
     """
 
     values: dict[str, dict[Unit, tuple[PersonScore, ...]]] = field(default_factory=dict)
     expected: set[Unit] = field(default_factory=set)
     ranks: bool = True
     unranked: dict[str, str] = field(default_factory=dict)
+    whole: set[str] = field(default_factory=set)
 
     @property
     def models(self) -> list[str]:
@@ -96,6 +97,8 @@ def grid_of(scored: Sequence[Result], failed: Iterable[Result], view: str) -> Gr
         model = labels[model_identity(result)]
         if result.unranked is not None:
             grid.unranked[model] = result.unranked
+        if result.whole_recording:
+            grid.whole.add(model)
         for person in result.fold.test_persons:
             unit = (person, result.seed)
             scores = tuple(s for s in result.scores if s.person == person and s.view == view)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from kinbench.leaderboards.tables import DASH, Table, number
+from kinbench.leaderboards.tables import DASH, Table, marked, number
 
 _KEYS = ("task", "dataset", "model")
 
@@ -15,10 +15,12 @@ def overview(tables: Sequence[Table]) -> pd.DataFrame:
     """Return one row per task, dataset tested on, and model; one column of RMSE texts per protocol.
 
     Under a protocol that trains on other datasets the text covers all of them (lowest to highest mean), without the
-    diagonal. Empty when there are fewer than two protocols to put side by side.
+    diagonal. A model that estimates from whole recordings has its mark. Empty when there are fewer than two protocols
+    to put side by side.
     """
     texts: dict[tuple[str, str, str], dict[str, str]] = {}
     tables = [table for table in tables if not table.conditions]  # a study has a table of its own, of many rows
+    whole = frozenset[str]().union(*(table.whole for table in tables))
     for table in tables:
         for key, text in _cells(table).items():
             texts.setdefault(key, {})[table.protocol] = text
@@ -26,8 +28,11 @@ def overview(tables: Sequence[Table]) -> pd.DataFrame:
     if len(protocols) < 2:
         return pd.DataFrame(columns=[*_KEYS])
     rows = [
-        {**dict(zip(_KEYS, key, strict=True)), **{name: found.get(name, DASH) for name in protocols}}
-        for key, found in sorted(texts.items())
+        {
+            "task": task, "dataset": dataset, "model": marked(model, whole),
+            **{name: found.get(name, DASH) for name in protocols},
+        }
+        for (task, dataset, model), found in sorted(texts.items())
     ]
     return pd.DataFrame(rows)
 

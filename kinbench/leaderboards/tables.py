@@ -15,6 +15,8 @@ DASH = "–"
 WIDTH = 110
 """Columns of a caption in a terminal."""
 CEILING = "Ceiling, not a result: each model with every person's mean error of each angle told to it, never ranked"
+MARK = "‡"
+WHOLE = f"{MARK} estimates from the whole recording's inputs, later ones too."
 SIMULATION = "SIMULATION: these scores come from simulated people and say nothing about real ones."
 
 
@@ -27,6 +29,7 @@ class Table:
     persons only. ``conditions`` are the columns that set the rows of a study apart. ``matrices`` holds, for a transfer
     table, one (train, test) frame per (model, metric), and ``marks`` what stands beside its values. ``failures`` lists
     the cells without a score. ``ceilings``, on demand, are what no model can know: its error with the test offset gone.
+    ``whole`` are the models that estimate from whole recordings, which have a mark wherever they are named in a text.
     """
 
     title: str
@@ -45,6 +48,7 @@ class Table:
     marks: pd.DataFrame | None = None
     simulation: bool = False
     ceilings: pd.DataFrame | None = None
+    whole: frozenset[str] = frozenset()
 
     def text(self) -> str:
         """Return the table for a terminal."""
@@ -65,7 +69,8 @@ class Table:
         if self.simulation:
             parts.append(SIMULATION)
         for (model, metric), matrix in self.matrices.items():
-            parts.append(heading.format(clean(f"{model}: {self._head(metric)}, rows train, columns test")))
+            name = marked(model, self.whole)
+            parts.append(heading.format(clean(f"{name}: {self._head(metric)}, rows train, columns test")))
             parts.append(draw(self._matrix(matrix), style, clean))
         parts.append(draw(self._readable(self.overall), style, clean))
         if self.per_dof["dof"].nunique() > 1:
@@ -83,6 +88,7 @@ class Table:
         for name in ("rank", *self.conditions, "model", "train", "test", "dof"):
             if name in frame:
                 shown[name] = [number(value, 0) if name == "rank" else _said(value) for value in frame[name]]
+        shown["model"] = [marked(name, self.whole) for name in frame["model"]]
         for place, metric in enumerate(self.metrics):
             digits = 3 if self.units[metric] == "1" else 2
             shown[self._head(metric)] = [
@@ -112,7 +118,7 @@ class Table:
         """Return the ceilings as texts. They have no rank, and each model's name says that this is not the model."""
         return pd.DataFrame({
             **{name: [_said(value) for value in ceilings[name]] for name in ceilings if name in self._places},
-            "model": [f"{name} with the offset told" for name in ceilings["model"]],
+            "model": [f"{marked(name, self.whole)} with the offset told" for name in ceilings["model"]],
             f"no result: {self._head('rmse')}": [
                 DASH if _missing(mean) else f"{number(mean, 2)} ± {number(deviation, 2)}"
                 for mean, deviation in zip(ceilings["ceiling"], ceilings["ceiling_sd"], strict=True)
@@ -150,6 +156,11 @@ class Table:
 def _by_person(row: Mapping[Any, Any], persons: Sequence[str]) -> str:
     """Return the values of the few persons of one pair of datasets, which other pairs do not share."""
     return ", ".join(f"{person} {number(row[person], 2)}" for person in persons if not _missing(row.get(person)))
+
+
+def marked(model: str, whole: frozenset[str]) -> str:
+    """Return a model's name with the mark of those that estimate from whole recordings, where it is one."""
+    return f"{model} {MARK}" if model in whole else model
 
 
 def number(value: Any, digits: int) -> str:
