@@ -177,7 +177,8 @@ class WalksFrames(Cheat):
 class WalksObjects(Cheat):
     def find(self, x):
         for each in gc.get_objects() if len(x) > 1 else ():
-            if isinstance(each, TaskData) and each.store_name == "planted":
+            # To ask a dead weak reference what it is an instance of raises.
+            if type(each) is TaskData and each.store_name == "planted":
                 return each.targets
         return None
 
@@ -185,8 +186,8 @@ class WalksObjects(Cheat):
 class WalksModules(Cheat):
     def find(self, x):
         for module in list(sys.modules.values()) if len(x) > 1 else ():
-            for value in list(vars(module).values()):
-                if isinstance(value, Batches) and value.spec.task == SMALL.task:
+            for value in list(getattr(module, "__dict__", {}).values()):
+                if type(value) is Batches and value.spec.task == SMALL.task:
                     return value.targets
         return None
 

@@ -11,7 +11,7 @@ from kinbench_benchmarks.models._recipes import Increments, Minibatches, Recipe,
 from kinbench_benchmarks.models._state import Scaling
 from kinbench_benchmarks.models._windows import ScaledWindows, Targets, mean_square, squared_error, summed_rmse
 from kinbench_benchmarks.models.hur2025 import CNN_FAST, CODE, LSTM_FAST, PAPER, CodeCnn, Lstm, PaperCnn
-from kinbench_benchmarks.training import checkpoints
+from kinbench_benchmarks.training import checkpoints, quiet_torch
 from test_models import WINDOW, empty, windows
 
 from kinbench import plugins
@@ -100,7 +100,8 @@ def run(schedule, scores):
     torch.manual_seed(0)
     expected = model.build(train().spec, Scaling.fit(train()))
     left = iter(scores)
-    epochs = by_hand(expected, scaled(train()), (3, 5, 7), lambda network: next(left), schedule.fresh)
+    with quiet_torch():
+        epochs = by_hand(expected, scaled(train()), (3, 5, 7), lambda network: next(left), schedule.fresh)
     return model, expected, epochs
 
 

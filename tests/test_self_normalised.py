@@ -170,7 +170,7 @@ def test_a_protocol_that_breaks_its_promise_is_found(protocol, says):
 def test_a_model_is_handed_inputs_and_nothing_that_leads_to_an_answer():
     given = windows(PAIR, 1)
     unlabelled = given.unlabelled()
-    assert [part.name for part in fields(Unlabelled)] == ["signals", "starts", "present", "spec"]
+    assert [part.name for part in fields(Unlabelled)] == ["signals", "starts", "present", "spec", "weight"]
     assert not {"y", "targets", "valid", "labelled", "person"} & set(dir(unlabelled))
     assert not isinstance(unlabelled, Batches)
     np.testing.assert_array_equal(unlabelled.x, given.x)

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import typer
 
 import kinbench
-from kinbench.api.places import device_of
 from kinbench.cli import display
 from kinbench.errors import KinbenchError, UsageError
 
@@ -301,6 +300,8 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Score models under the protocols; resumes by default."""
+    from kinbench.api.places import device_of  # brings zarr, which no help text needs
+
     device_of(device)  # refused before a plan is made and told
     with display.progress("plan", quiet) as bar:
         plan = kinbench.plan(
