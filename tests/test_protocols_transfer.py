@@ -157,7 +157,11 @@ def test_folds_are_the_same_for_ever(protocol):
             protocols.CROSS_ACTIVITY, [*lab("a", 4), *lab("a", 4, activity="running_treadmill")],
             "'a' has running_treadmill, walking",
         ),
-        (protocols.CROSS_ACTIVITY, [*lab("a", 1), *lab("a", 1, activity="running")], "two persons or more, .*'a' has one"),
+        (
+            protocols.CROSS_ACTIVITY,
+            [*lab("a", 1), *lab("a", 1, activity="running")],
+            "two persons or more, .*'a' has one",
+        ),
     ],
 )  # fmt: skip
 def test_a_study_without_meaning_says_why(protocol, entries, says):
