@@ -442,7 +442,7 @@ def test_weights_of_other_windows_or_sizes_are_refused(pretrained, tmp_path):
         model.fit(walkers(1, spec=short), nobody(short), seed=0)
     with pytest.raises(DataError, match="load with the same settings"):
         tiny(width=16).begin(folder)
-    with pytest.raises(DataError, match="'masked': 0.125.*load with the same settings"):
+    with pytest.raises(DataError, match=r"'masked': 0.125.*load with the same settings"):
         tiny(masked=0.5).begin(folder)  # whose results would tell of a mask that these never learnt under
     with pytest.raises(DataError, match="no readable model state"):
         tiny().begin(tmp_path)
