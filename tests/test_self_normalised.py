@@ -171,6 +171,7 @@ def test_a_model_is_handed_inputs_and_nothing_that_leads_to_an_answer():
     given = windows(PAIR, 1)
     unlabelled = given.unlabelled()
     assert [part.name for part in fields(Unlabelled)] == ["signals", "starts", "present", "spec", "weight"]
+    assert unlabelled.weight is None, "weights are told where a model is pre-trained, and of no person who is tested"
     assert not {"y", "targets", "valid", "labelled", "person"} & set(dir(unlabelled))
     assert not isinstance(unlabelled, Batches)
     np.testing.assert_array_equal(unlabelled.x, given.x)

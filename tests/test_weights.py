@@ -15,7 +15,7 @@ from trained_cases import DOORS, MODULES
 from web import serving
 
 import kinbench
-from kinbench import leaderboards, prediction, provenance, results, store, windows
+from kinbench import leaderboards, plugins, prediction, provenance, results, store, windows
 from kinbench.contracts import WeightsCard, WeightsFile
 from kinbench.errors import DataError, KinbenchError, NotApplicable, UsageError
 from kinbench.leaderboards.selection import model_identity
@@ -540,7 +540,8 @@ def test_pretrain_finetune_run_and_predict_in_a_row(call, space, lab, elsewhere,
         assert code == 2 and words in told and "to run" not in told, "refused before a plan is told"
     offer()
     code, shown, _ = call("weights", "list", "--json")
-    assert code == 0 and "knee-demo" in {row["name"] for row in json.loads(shown)}
+    assert code == 0
+    assert sorted(row["name"] for row in json.loads(shown)) == sorted({"knee-demo", *plugins.find("weights")})
     assert "CC0-1.0" in call("weights", "list")[1]
     code, shown, _ = call("weights", "fetch", "knee-demo")
     assert code == 0 and Path(shown.strip(), "card.json").is_file()
